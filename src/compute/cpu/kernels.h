@@ -1,0 +1,71 @@
+/* kernels.h  The table of CPU kernels: what each one means, and the variant this machine runs. */
+#ifndef CPU_KERNELS_H
+#define CPU_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compute/cpu/isa.h"
+#include "compute/cpu/numerics.h"
+#include "compute/cpu/stored.h"
+
+/* Kernels are pure: raw rows in, rows out; no allocation, no failure, no threads.
+ * To add one: its type and meaning here, a slot in Kernels, rows in kernels.def (reference
+ * first), the files in ../meson.build, a test over test_variants. */
+
+/** Columns of a packed weight panel, on every instruction set. */
+enum { PANEL = 16 };
+
+/* ---- matrix products ---- */
+
+/**
+ * One block of a product: c[r][j] = sum over taps t and k < kc of
+ *   a[r][tap[t] + k] * b[j / PANEL][t * kc + k][j % PANEL]
+ * as one fma chain from +0 in the order t, k. Then, in this order: c's old value is the left
+ * operand of an addition when `add`, and bias[j] is added when there is one.
+ * The same block serves matrices (one tap at offset 0), convolution (rows are output pixels,
+ * taps are offsets into a bordered image) and attention. Any number of rows; the kernel
+ * splits them into register tiles. For the first-level cache, give up to GEMM_ROWS rows.
+ */
+typedef struct GemmTile {
+    const float *const *a; /**< [rows] pointers, each to kc floats at every tap */
+    float *const *c;       /**< [rows] pointers, each to `cols` floats; no overlap with a, b */
+    int64_t rows;
+    int64_t cols;       /**< outputs; the last panel may be partly used */
+    const float *b;     /**< panels [ceil(cols / PANEL)][n_taps * kc][PANEL], 64-byte aligned */
+    int64_t kc;         /**< terms per tap, >= 0 */
+    const int64_t *tap; /**< [n_taps] offsets in floats; NULL: one tap at 0 */
+    int64_t n_taps;     /**< ignored without tap */
+    const float *bias;  /**< [cols] or NULL */
+    bool add;           /**< add to c instead of overwriting it */
+} GemmTile;
+typedef void GemmBlock(const GemmTile *tile);
+/** A multiple of every variant's tile height: the row step for drivers. */
+enum { GEMM_ROWS = 84 };
+
+/**
+ * Widen, transpose and pack one panel of a weight: to[k][j] = w[n0 + j][k0 + k], k < kc,
+ * j < PANEL; 0 where n0 + j >= w->rows. k0 is a multiple of 256. Reads nothing beyond the rows.
+ */
+typedef void PackPanel(float *restrict to, const Stored *w, int64_t n0, int64_t k0, int64_t kc);
+
+/** y[i] = f(x[i]), i < n. y may be x. Values do not depend on n or alignment. */
+typedef void MapRow(float *y, const float *x, int64_t n);
+
+/** Filled by kernels_fill, read-only afterwards; lives in the engine. */
+typedef struct Kernels {
+    Isa isa;
+    GemmBlock *gemm_block;
+    PackPanel *pack[DT_COUNT]; /**< by stored type; NULL where a type is no weight */
+} Kernels;
+
+/** Best variant of every kernel that `isa` can run. `isa` must be covered by isa_detect(). */
+void kernels_fill(Kernels *kernels, Isa isa);
+
+/* Prototypes of all variants, for the table, tests and benchmarks. */
+#define KERNEL(slot, Type, need, fn) Type fn;
+#include "compute/cpu/kernels.def"
+#undef KERNEL
+
+#endif

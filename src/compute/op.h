@@ -1,0 +1,140 @@
+/* op.h  One operation as data: what the rehearsal records and a device executes. */
+#ifndef COMPUTE_OP_H
+#define COMPUTE_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compute/weight.h"
+#include "tensor/tensor.h"
+
+typedef enum OpKind {
+#define OP(kind, name) OP_##kind,
+#include "compute/ops.def"
+#undef OP
+    OP_COUNT
+} OpKind;
+
+typedef enum Activation {
+    ACT_NONE = 0,
+    ACT_SILU,
+    ACT_GELU_TANH,
+    ACT_GELU_ERF,
+    ACT_RELU,
+} Activation;
+
+enum { OP_MAX_IN = 8, OP_MAX_WEIGHTS = 2 };
+
+/** Host side of OP_INPUT: write `count` floats to `to`. */
+typedef void InputFill(void *context, float *to, int64_t count);
+
+/** Convolution geometry; weights [Cout, Cin / groups, kt, kh, kw]. */
+typedef struct ConvGeometry {
+    int kt, kh, kw;               /**< kernel */
+    int stride_t, stride;         /**< in time, in space */
+    int top, left, bottom, right; /**< zero padding [px] */
+    int upsample;                 /**< 1, or 2: nearest x2 of the input, fused */
+    int n_past;                   /**< frames before x: inputs 1.. of the op (fewer: zeros first) */
+    int groups;
+} ConvGeometry;
+
+/** What differs between kinds. */
+typedef union OpArg {
+    struct {
+        InputFill *fill;
+        void *context;
+    } input;
+    struct {
+        const char *name;
+        int64_t index;
+    } output;
+    struct {
+        Activation activation;
+    } linear;
+    struct {
+        const int32_t *ids; /* [rows], owned by the caller until the run ends */
+    } embed;
+    struct {
+        float eps;
+        int64_t split;      /* rows below it use row 0 of the modulation, the rest the last row */
+        int8_t shift, scale; /* which of the modulation's n vectors */
+        Activation activation;
+    } norm;
+    struct {
+        int64_t split;
+        int8_t gate;
+    } gated;
+    struct {
+        Activation activation;
+    } act;
+    struct {
+        float coef[OP_MAX_IN];
+    } combine;
+    struct {
+        float low, high;
+    } clamp;
+    struct {
+        const float *mul, *add; /* [C], owned by the caller until the run ends */
+    } affine;
+    struct {
+        int64_t frames, height, width; /* token grid */
+        int64_t first;                 /* token index of row 0 */
+        int heads;
+    } rope;
+    struct {
+        int heads;
+        int64_t head_dim;
+        int64_t q_col, k_col, v_col; /* first column of each inside its rows */
+        float scale;
+        int64_t n_keys; /* keys 0..n_keys-1 take part */
+        int64_t q_first; /* position of query row 0, for the relative bias */
+    } attention;
+    struct {
+        int64_t length;
+        int buckets, max_distance;
+    } bias;
+    struct {
+        double t[2];
+        int n;
+    } timestep;
+    ConvGeometry conv;
+    struct {
+        int pt, ph, pw;
+        bool channel_last; /* inner order [pt, ph, pw, C] instead of [C, pt, ph, pw] */
+    } patch;
+    struct {
+        int64_t first;
+    } rows;
+    struct {
+        int ft, fs;
+        int drop; /* dup_up: output frames dropped in front */
+    } resample;
+} OpArg;
+
+/** One operation. */
+typedef struct Op {
+    OpKind kind;
+    int n_in, n_weights;
+    Tensor in[OP_MAX_IN];
+    const Weight *weight[OP_MAX_WEIGHTS];
+    Tensor out;      /**< id -1 for OP_OUTPUT */
+    int in_place;    /**< input whose place the output may take when it ends here; -1: none */
+    bool mutates;    /**< out is the same buffer as in[0], updated */
+    double flops;    /**< multiplications and additions */
+    size_t workspace_bytes; /**< device scratch for this call, part of the plan */
+    OpArg arg;
+} Op;
+
+/** Where an operation's operands lie; filled by the plan, used by the device. */
+typedef struct OpPlaces {
+    const void *in[OP_MAX_IN];
+    const void *weight[OP_MAX_WEIGHTS]; /* NULL for by_row weights */
+    void *out;
+    void *workspace;
+} OpPlaces;
+
+/** "linear"; never NULL for a valid kind. */
+const char *op_kind_name(OpKind kind);
+
+#endif

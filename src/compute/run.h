@@ -1,0 +1,85 @@
+/* run.h  A Run carries a recipe through rehearsal or execution; its errors are sticky. */
+#ifndef COMPUTE_RUN_H
+#define COMPUTE_RUN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "compute/op.h"
+
+/** Reads rows of by_row weights; given by the engine, NULL in rehearsal. */
+typedef SnugStatus ReadRow(void *context, const Weight *weight, int64_t row, void *to,
+                           SnugError *err);
+
+/**
+ * A device executes operations on addresses it is given. Implementations fill this table; all
+ * members are required. Devices hold no model state.
+ */
+typedef struct Device {
+    const char *name; /**< "cpu" */
+    void *self;
+    /** Scratch bytes this operation needs, from shapes alone. */
+    size_t (*workspace_bytes)(const void *self, const Op *op);
+    /** Compute. Never called in rehearsal. */
+    SnugStatus (*execute)(void *self, const Op *op, const OpPlaces *places, SnugError *err);
+} Device;
+
+/** What the recipe tells the outside; `index`: step or item, -1 none. */
+typedef enum RunNote { RUN_STAGE, RUN_STEP } RunNote;
+
+/**
+ * The plan's side of a run. Rehearsal: `op` records. Execution: `op` checks the operation against
+ * the trace, waits for its weights and fills `places`.
+ */
+typedef struct RunHooks {
+    void *self;
+    SnugStatus (*op)(void *self, const Op *op, OpPlaces *places, SnugError *err);
+    void (*op_done)(void *self, const Op *op);
+    SnugStatus (*note)(void *self, RunNote note, const char *text, int index, int count,
+                       SnugError *err);
+    /** OP_OUTPUT in execution: `data` are the tensor's elements in host memory. */
+    SnugStatus (*output)(void *self, const Op *op, const void *data, SnugError *err);
+    ReadRow *read_row;
+} RunHooks;
+
+/** Choices of the plan that a recipe asks for; none changes a bit of the result. */
+typedef struct RunKnobs {
+    int64_t chunk_rows;    /**< rows of a transformer block handled at once; 0: all */
+    bool lock_step;        /**< guidance branches advance block by block together */
+    bool cache_cross;      /**< cross-attention K and V kept over the steps */
+} RunKnobs;
+
+typedef struct Run {
+    const Device *device;
+    const RunHooks *hooks;
+    RunKnobs knobs;
+    bool rehearse;
+    bool taps;                 /**< run_tap records an output */
+    const atomic_bool *cancel; /**< may be NULL */
+    int32_t n_tensors;         /**< next tensor id */
+    SnugStatus status;
+    SnugError *err; /**< first failure; never NULL */
+} Run;
+
+/** True while nothing failed and nobody cancelled. */
+bool run_ok(Run *r);
+/** Mark the run failed (first failure wins). Returns NO_TENSOR. */
+__attribute__((format(printf, 3, 4))) Tensor run_fail(Run *r, SnugStatus status,
+                                                      const char *format, ...);
+/** Execute or record; gives op->out its id. Returns the output, NO_TENSOR after a failure. */
+Tensor run_op(Run *r, Op *op);
+
+/** Name what follows: progress, ledger, plan; weights are placed per stage. */
+void run_stage(Run *r, const char *name);
+/** Loop header: `for (int i = 0; run_step(r, i, n); i++)`; false at the end, on failure, cancel. */
+bool run_step(Run *r, int i, int n);
+
+/** Host data into a new f32 tensor; `context` must live until the run ends. */
+Tensor run_input(Run *r, Shape shape, InputFill *fill, void *context);
+/** Hand a tensor to the outside under a static name. */
+void run_output(Run *r, const char *name, int64_t index, Tensor t);
+/** Hand out an intermediate for golden tests and --taps; nothing unless taps are on. */
+void run_tap(Run *r, const char *name, int64_t index, Tensor t);
+
+#endif
