@@ -1,0 +1,121 @@
+/* gemm.c  Cut a product into slabs of columns, widen each slab into the second-level cache, and
+ * run it against all rows of x, which are read in place.
+ *
+ *   unit = slab of up to SLAB_PANELS panels x block of rows, taken from the pool's counter
+ *   for each GEMM_KB terms of K:
+ *       pack the slab's panels (512 x 128 floats: 256 KiB, half of a usual L2)
+ *       for each GEMM_ROWS rows: kernels->gemm_block adds its partial sums into y
+ *
+ * Splitting by columns reads every weight once in all; rows are split only when columns give
+ * too few units, because each block of rows widens the slab again. */
+#include "compute/cpu/gemm.h"
+
+#include "base/size.h"
+
+enum {
+    SLAB_PANELS = 8,
+    FEW_ROWS = 64,        /* below this narrower slabs cost nothing */
+    FEW_ROWS_PANELS = 4,  /* and balance better */
+    BLOCK_ROWS = 168,     /* least rows per block: widening again costs <= 3 % */
+    UNITS_PER_THREAD = 4, /* so that a thread which is disturbed does not hold up the rest */
+    SLAB_FLOATS = SLAB_PANELS * PANEL * GEMM_KB
+};
+
+/** How the product is cut; free to change, bits do not depend on it. */
+typedef struct Cut {
+    int64_t slab_cols, slabs;
+    int64_t block_rows, blocks;
+} Cut;
+
+typedef struct Job {
+    const Kernels *kernels;
+    const GemmArgs *args;
+    Cut cut;
+    float *scratch;
+} Job;
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static Cut cut_product(int64_t m, int64_t n, int threads)
+{
+    const int64_t panels = ceil_div(n, PANEL);
+    const int64_t units = threads > 1 ? (int64_t)threads * UNITS_PER_THREAD : 1;
+    int64_t slabs = ceil_div(panels, m <= FEW_ROWS ? FEW_ROWS_PANELS : SLAB_PANELS);
+    int64_t blocks = 1;
+    if (slabs < units && m >= 2 * BLOCK_ROWS)
+        blocks = least(ceil_div(units, slabs), m / BLOCK_ROWS);
+    if (slabs * blocks < units) slabs = least(panels, ceil_div(units, blocks));
+    Cut cut;
+    cut.slab_cols = ceil_div(panels, slabs) * PANEL; /* even slabs: 80 + 16 would halve the speed */
+    cut.slabs = ceil_div(n, cut.slab_cols);
+    cut.block_rows = ceil_div(ceil_div(m, blocks), GEMM_ROWS) * GEMM_ROWS;
+    cut.blocks = ceil_div(m, cut.block_rows);
+    return cut;
+}
+
+/** Rows m0..m1 of one slab against the packed terms k0..k0 + kc. */
+static void run_rows(const Job *job, const float *packed, int64_t n0, int64_t cols, int64_t k0,
+                     int64_t kc, int64_t m0, int64_t m1)
+{
+    const GemmArgs *g = job->args;
+    const bool last = k0 + kc == g->w.cols;
+    const float *a[GEMM_ROWS];
+    float *c[GEMM_ROWS];
+    GemmTile tile = { .a = a,
+                      .c = c,
+                      .cols = cols,
+                      .b = packed,
+                      .kc = kc,
+                      .bias = last && g->bias ? g->bias + n0 : NULL,
+                      .add = k0 > 0 };
+    for (int64_t m = m0; m < m1; m += GEMM_ROWS) {
+        tile.rows = least(GEMM_ROWS, m1 - m);
+        for (int64_t r = 0; r < tile.rows; r++) {
+            a[r] = g->x + (m + r) * g->ldx + k0;
+            c[r] = g->y + (m + r) * g->ldy + n0;
+        }
+        job->kernels->gemm_block(&tile);
+        for (int64_t r = 0; last && g->map && r < tile.rows; r++)
+            g->map(c[r], c[r], cols);
+    }
+}
+
+static void run_unit(void *context, int64_t unit, int worker)
+{
+    const Job *job = context;
+    const Stored *w = &job->args->w;
+    float *packed = job->scratch + (int64_t)worker * SLAB_FLOATS;
+    PackPanel *pack = job->kernels->pack[w->type];
+    const int64_t n0 = unit / job->cut.blocks * job->cut.slab_cols;
+    const int64_t cols = least(job->cut.slab_cols, w->rows - n0);
+    const int64_t m0 = unit % job->cut.blocks * job->cut.block_rows;
+    const int64_t m1 = least(m0 + job->cut.block_rows, job->args->m);
+    int64_t k0 = 0;
+    do {
+        const int64_t kc = least(GEMM_KB, w->cols - k0);
+        for (int64_t n = 0; n < cols; n += PANEL)
+            pack(packed + n * kc, w, n0 + n, k0, kc);
+        run_rows(job, packed, n0, cols, k0, kc, m0, m1);
+        k0 += kc;
+    } while (k0 < w->cols);
+}
+
+size_t cpu_gemm_scratch_bytes(int threads)
+{
+    return (size_t)threads * SLAB_FLOATS * sizeof(float);
+}
+
+void cpu_gemm(const Kernels *kernels, Pool *pool, const GemmArgs *args, void *scratch)
+{
+    if (args->m <= 0 || args->w.rows <= 0) return;
+    Job job = { kernels, args, cut_product(args->m, args->w.rows, pool_threads(pool)), scratch };
+    pool_run(pool, job.cut.slabs * job.cut.blocks, run_unit, &job);
+}

@@ -1,0 +1,31 @@
+/* gemm.h  Matrix products of f32 activations with stored weights, over all threads. */
+#ifndef CPU_GEMM_H
+#define CPU_GEMM_H
+
+#include "base/pool.h"
+#include "compute/cpu/kernels.h"
+
+/**
+ * y[M, N] = map(x[M, K] w[N, K]^T + bias). Rows of x and y are ldx, ldy floats apart.
+ * Each output is a chain of fma over K in order, cut every GEMM_KB terms (numerics.h); bits do
+ * not depend on the instruction set, the thread count or how the caller splits M or N.
+ * y overlaps nothing else. K may be 0: y = map(bias or 0).
+ */
+typedef struct GemmArgs {
+    const float *x;
+    int64_t ldx;
+    float *y;
+    int64_t ldy;
+    int64_t m;
+    Stored w;          /**< kernels->pack[w.type] must exist: widen_has(w.type) */
+    const float *bias; /**< [N] or NULL */
+    MapRow *map;       /**< element function from the kernel table, or NULL */
+} GemmArgs;
+
+/** Scratch for `threads` threads, whatever the sizes. */
+size_t cpu_gemm_scratch_bytes(int threads);
+
+/** `scratch`: cpu_gemm_scratch_bytes(pool_threads(pool)) bytes, 64-byte aligned. */
+void cpu_gemm(const Kernels *kernels, Pool *pool, const GemmArgs *args, void *scratch);
+
+#endif
