@@ -11,33 +11,39 @@ enum { TILE_ROWS = 6 };
 
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
 
-/** Add to the old value, add the bias, store; the last panel may have fewer than 16 columns. */
+/** The last panel may have fewer than 16 columns. Apart, or it is unrolled into every tile. */
+static __attribute__((noinline)) void finish_part(const GemmTile *tile, int64_t row, int64_t n0,
+                                                  const float *sums)
+{
+    float *c = tile->c[row] + n0;
+    for (int64_t j = 0; j < tile->cols - n0; j++) {
+        const float sum = tile->add ? c[j] + sums[j] : sums[j];
+        c[j] = tile->bias ? sum + tile->bias[n0 + j] : sum;
+    }
+}
+
+/** Add to the old value, add the bias, store. */
 static inline __attribute__((always_inline)) void finish(const GemmTile *tile, int64_t row,
                                                          int64_t n0, __m256 low, __m256 high)
 {
-    float *c = tile->c[row] + n0;
-    const float *bias = tile->bias ? tile->bias + n0 : NULL;
-    const int64_t n = tile->cols - n0;
-    if (n >= PANEL) {
-        if (tile->add) {
-            low = _mm256_add_ps(_mm256_loadu_ps(c), low);
-            high = _mm256_add_ps(_mm256_loadu_ps(c + 8), high);
-        }
-        if (bias) {
-            low = _mm256_add_ps(low, _mm256_loadu_ps(bias));
-            high = _mm256_add_ps(high, _mm256_loadu_ps(bias + 8));
-        }
-        _mm256_storeu_ps(c, low);
-        _mm256_storeu_ps(c + 8, high);
+    if (tile->cols - n0 < PANEL) {
+        float sums[PANEL];
+        _mm256_storeu_ps(sums, low);
+        _mm256_storeu_ps(sums + 8, high);
+        finish_part(tile, row, n0, sums);
         return;
     }
-    float sums[PANEL];
-    _mm256_storeu_ps(sums, low);
-    _mm256_storeu_ps(sums + 8, high);
-    for (int64_t j = 0; j < n; j++) {
-        const float sum = tile->add ? c[j] + sums[j] : sums[j];
-        c[j] = bias ? sum + bias[j] : sum;
+    float *c = tile->c[row] + n0;
+    if (tile->add) {
+        low = _mm256_add_ps(_mm256_loadu_ps(c), low);
+        high = _mm256_add_ps(_mm256_loadu_ps(c + 8), high);
     }
+    if (tile->bias) {
+        low = _mm256_add_ps(low, _mm256_loadu_ps(tile->bias + n0));
+        high = _mm256_add_ps(high, _mm256_loadu_ps(tile->bias + n0 + 8));
+    }
+    _mm256_storeu_ps(c, low);
+    _mm256_storeu_ps(c + 8, high);
 }
 
 /** `rows` (a constant where this is inlined) rows from `row` on, against one panel. */

@@ -8,6 +8,7 @@
 
 #include "compute/cpu/isa.h"
 #include "compute/cpu/numerics.h"
+#include "compute/cpu/rows.h"
 #include "compute/cpu/stored.h"
 
 /* Kernels are pure: raw rows in, rows out; no allocation, no failure, no threads.
@@ -50,14 +51,33 @@ enum { GEMM_ROWS = 84 };
  */
 typedef void PackPanel(float *restrict to, const Stored *w, int64_t n0, int64_t k0, int64_t kc);
 
-/** y[i] = f(x[i]), i < n. y may be x. Values do not depend on n or alignment. */
-typedef void MapRow(float *y, const float *x, int64_t n);
+/* ---- attention ---- */
+
+/** One query row's step over a block of n <= ATTENTION_BK keys (attention.c). */
+typedef struct SoftmaxRow {
+    float *scores; /**< [n] in: q.k; out: weights 2^(t - *max) */
+    int64_t n;
+    float factor;      /**< scale of the scores, times log2 e */
+    const float *bias; /**< [n] or NULL: t = fma(bias, log2 e, scores * factor) */
+    const float *mask; /**< [n] or NULL: added the same way after the bias */
+    float *max;        /**< in and out: largest t so far; -FLT_MAX at first */
+    float *sum;        /**< [ROW_PARTIALS] in and out: sums of weights by key modulo 16 */
+    float *y;          /**< [d] result so far, rescaled with the sums to the new maximum */
+    int64_t d;
+} SoftmaxRow;
+typedef void SoftmaxStep(const SoftmaxRow *row);
+
+/* ---- rows ---- */
 
 /** Filled by kernels_fill, read-only afterwards; lives in the engine. */
 typedef struct Kernels {
     Isa isa;
     GemmBlock *gemm_block;
     PackPanel *pack[DT_COUNT]; /**< by stored type; NULL where a type is no weight */
+    SoftmaxStep *softmax_step;
+#define ROW(slot, Type) Type *slot;
+#include "compute/cpu/rows.def"
+#undef ROW
 } Kernels;
 
 /** Best variant of every kernel that `isa` can run. `isa` must be covered by isa_detect(). */

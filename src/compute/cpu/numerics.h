@@ -18,4 +18,7 @@ enum {
     ROW_PARTIALS = 16   /**< partial sums of a row reduction */
 };
 
+/** Softmax is taken in powers of two: 2^(x log2 e). */
+#define LOG2_E 1.44269504f
+
 #endif
