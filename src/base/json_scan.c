@@ -91,27 +91,27 @@ static bool unexpected(JsonScan *scan, const char *wanted)
 
 JsonKind json_scan_peek(JsonScan *scan)
 {
-    if (scan->status != SNUG_OK) return JSON_NONE;
+    if (scan->status != SNUG_OK) return JSON_KIND_NONE;
     if (!scan->value_due) {
         (void)json_scan_fail(scan, FAULT_BAD_JSON, "no value here");
-        return JSON_NONE;
+        return JSON_KIND_NONE;
     }
     char c = next_char(scan);
-    if (c == '{') return JSON_OBJECT;
-    if (c == '[') return JSON_ARRAY;
-    if (c == '"') return JSON_TEXT;
-    if (c == 't' || c == 'f') return JSON_BOOL;
-    if (c == 'n') return JSON_NULL;
-    if (c == '-' || (c >= '0' && c <= '9')) return JSON_NUMBER;
+    if (c == '{') return JSON_KIND_OBJECT;
+    if (c == '[') return JSON_KIND_ARRAY;
+    if (c == '"') return JSON_KIND_TEXT;
+    if (c == 't' || c == 'f') return JSON_KIND_BOOL;
+    if (c == 'n') return JSON_KIND_NULL;
+    if (c == '-' || (c >= '0' && c <= '9')) return JSON_KIND_NUMBER;
     (void)unexpected(scan, "a value");
-    return JSON_NONE;
+    return JSON_KIND_NONE;
 }
 
 static bool expect(JsonScan *scan, JsonKind want)
 {
     JsonKind got = json_scan_peek(scan);
     if (got == want) return true;
-    if (got == JSON_NONE) return false;
+    if (got == JSON_KIND_NONE) return false;
     return json_scan_fail(scan, FAULT_BAD_JSON, "wrong type (got %s, expected %s)", KIND_WORDS[got],
                           KIND_WORDS[want]);
 }
@@ -126,18 +126,18 @@ static bool enter(JsonScan *scan, JsonKind kind)
                               JSON_SCAN_MAX_DEPTH);
     scan->at++;
     scan->value_due = false;
-    scan->level[scan->depth++] = (struct JsonScanLevel){ .object = kind == JSON_OBJECT };
+    scan->level[scan->depth++] = (struct JsonScanLevel){ .object = kind == JSON_KIND_OBJECT };
     return true;
 }
 
 bool json_scan_object(JsonScan *scan)
 {
-    return enter(scan, JSON_OBJECT);
+    return enter(scan, JSON_KIND_OBJECT);
 }
 
 bool json_scan_array(JsonScan *scan)
 {
-    return enter(scan, JSON_ARRAY);
+    return enter(scan, JSON_KIND_ARRAY);
 }
 
 /* Past the comma to where the next key or item begins; false at the closing bracket, too. */
@@ -148,7 +148,7 @@ static bool next_member(JsonScan *scan, bool object)
     if (scan->status != SNUG_OK) return false;
     if (scan->depth == 0 || scan->level[scan->depth - 1].object != object)
         return json_scan_fail(scan, FAULT_BAD_JSON, "not inside %s",
-                              KIND_WORDS[object ? JSON_OBJECT : JSON_ARRAY]);
+                              KIND_WORDS[object ? JSON_KIND_OBJECT : JSON_KIND_ARRAY]);
     struct JsonScanLevel *level = &scan->level[scan->depth - 1];
     char c = next_char(scan);
     if (c == close) {
@@ -276,7 +276,7 @@ static bool string(JsonScan *scan, TextView *out, TextView *raw)
 bool json_scan_text(JsonScan *scan, TextView *out)
 {
     TextView raw;
-    if (!expect(scan, JSON_TEXT) || !string(scan, out, &raw)) return false;
+    if (!expect(scan, JSON_KIND_TEXT) || !string(scan, out, &raw)) return false;
     scan->value_due = false;
     return true;
 }
@@ -295,7 +295,7 @@ static bool word(JsonScan *scan, const char *spelling)
 
 bool json_scan_bool(JsonScan *scan, bool *out)
 {
-    if (!expect(scan, JSON_BOOL)) return false;
+    if (!expect(scan, JSON_KIND_BOOL)) return false;
     bool value = scan->text[scan->at] == 't';
     if (!word(scan, value ? "true" : "false")) return false;
     *out = value;
@@ -304,7 +304,7 @@ bool json_scan_bool(JsonScan *scan, bool *out)
 
 bool json_scan_null(JsonScan *scan)
 {
-    return expect(scan, JSON_NULL) && word(scan, "null");
+    return expect(scan, JSON_KIND_NULL) && word(scan, "null");
 }
 
 static size_t digits(const JsonScan *scan, size_t at)
@@ -323,7 +323,7 @@ static char char_at(const JsonScan *scan, size_t at)
 /* The characters of one number; *whole: it has neither fraction nor exponent. */
 static bool number(JsonScan *scan, TextView *out, bool *whole)
 {
-    if (!expect(scan, JSON_NUMBER)) return false;
+    if (!expect(scan, JSON_KIND_NUMBER)) return false;
     const size_t from = scan->at;
     size_t at = from + (scan->text[from] == '-'), n = digits(scan, at);
     bool good = n == 1 || (n > 1 && scan->text[at] != '0'); /* no leading zeros */
@@ -419,20 +419,20 @@ static bool step_in(JsonScan *scan)
     TextView raw;
     bool unused;
     switch (json_scan_peek(scan)) {
-    case JSON_OBJECT:
-    case JSON_ARRAY:
-        return enter(scan, scan->text[scan->at] == '{' ? JSON_OBJECT : JSON_ARRAY);
-    case JSON_BOOL:
+    case JSON_KIND_OBJECT:
+    case JSON_KIND_ARRAY:
+        return enter(scan, scan->text[scan->at] == '{' ? JSON_KIND_OBJECT : JSON_KIND_ARRAY);
+    case JSON_KIND_BOOL:
         return json_scan_bool(scan, &unused);
-    case JSON_NULL:
+    case JSON_KIND_NULL:
         return json_scan_null(scan);
-    case JSON_NUMBER:
+    case JSON_KIND_NUMBER:
         return number(scan, &raw, &unused);
-    case JSON_TEXT:
+    case JSON_KIND_TEXT:
         if (!string(scan, NULL, &raw)) return false;
         scan->value_due = false;
         return true;
-    case JSON_NONE:
+    case JSON_KIND_NONE:
     default:
         return false;
     }
@@ -469,7 +469,7 @@ SnugStatus json_scan_end(JsonScan *scan)
     if (scan->depth > 0)
         (void)json_scan_fail(
             scan, FAULT_BAD_JSON, "stopped inside %s",
-            KIND_WORDS[scan->level[scan->depth - 1].object ? JSON_OBJECT : JSON_ARRAY]);
+            KIND_WORDS[scan->level[scan->depth - 1].object ? JSON_KIND_OBJECT : JSON_KIND_ARRAY]);
     else if (next_char(scan) || scan->at < scan->n)
         (void)unexpected(scan, "nothing after the value");
     return scan->status;

@@ -34,13 +34,13 @@ enum {
 };
 
 typedef enum JsonKind {
-    JSON_NONE = 0, /**< nothing here: failed, or absent */
-    JSON_NULL,
-    JSON_BOOL,
-    JSON_NUMBER,
-    JSON_TEXT,
-    JSON_ARRAY,
-    JSON_OBJECT
+    JSON_KIND_NONE = 0, /**< nothing here: failed, or absent */
+    JSON_KIND_NULL,
+    JSON_KIND_BOOL,
+    JSON_KIND_NUMBER,
+    JSON_KIND_TEXT,
+    JSON_KIND_ARRAY,
+    JSON_KIND_OBJECT
 } JsonKind;
 
 /** "a string", "an object", ... for messages. */
@@ -68,7 +68,7 @@ typedef struct JsonScan {
 void json_scan_init(JsonScan *scan, const char *text, size_t n, const char *file,
                     const char *format, Arena *arena, SnugError *err);
 
-/** Kind of the value that comes next, which stays unread; JSON_NONE after a failure. */
+/** Kind of the value that comes next, which stays unread; JSON_KIND_NONE after a failure. */
 JsonKind json_scan_peek(JsonScan *scan);
 
 /** Enter an object; then json_scan_key until it returns false, which also leaves it. */

@@ -302,7 +302,7 @@ TEST(json_scan, names_the_place_and_stops_at_the_first_failure)
         (void)json_scan_f64(s, &v);
         CHECK(!json_scan_item(s));
     }
-    CHECK(!json_scan_skip(s) && !json_scan_key(s, &key) && json_scan_peek(s) == JSON_NONE);
+    CHECK(!json_scan_skip(s) && !json_scan_key(s, &key) && json_scan_peek(s) == JSON_KIND_NONE);
     CHECK_INT(json_scan_end(s), SNUG_ERR_FILE);
     CHECK_TEXT(f.err.text, "f.json: json: byte 32, model.vocab[1][1]: bad JSON: wrong type "
                            "(got a string, expected a number)");
