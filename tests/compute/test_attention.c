@@ -1,5 +1,6 @@
 /* test_attention.c  Streaming softmax: equal bits on every level, chunk and thread count; near f64. */
 #include "compute/variants.h"
+#include "compute/equal_bits.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -8,16 +9,6 @@
 #include "compute/cpu/attention.h"
 
 enum { GUARD = 32, GAP = 3 };
-
-static bool equal_bits(const float *a, const float *b, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (memcmp(a + i, b + i, sizeof *a) != 0) {
-            print_message("at %zu: %.9g and %.9g\n", i, (double)a[i], (double)b[i]);
-            return false;
-        }
-    return true;
-}
 
 /* ---- one row's step ---- */
 
@@ -226,7 +217,7 @@ static void check_case(const Case *c)
                 all = chunk(c, &data, first, n);
                 run(isa_detect(), threads, &all);
             }
-            CHECK(equal_bits(data.y, want, (size_t)data.y_floats)); /* gaps included */
+            CHECK(equal_bits(data.y, want, data.y_floats)); /* gaps included */
         }
     free(clean);
     free(want);

@@ -1,5 +1,6 @@
 /* test_gemm.c  Packers, product blocks and the product driver: bit-equal to fmaf, near to f64. */
 #include "compute/variants.h"
+#include "compute/equal_bits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,16 +10,6 @@
 #include "compute/cpu/widen.h"
 
 enum { GUARD = 32 };
-
-static bool equal_bits(const float *a, const float *b, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (memcmp(a + i, b + i, sizeof *a) != 0) {
-            print_message("at %zu: %.9g and %.9g\n", i, (double)a[i], (double)b[i]);
-            return false;
-        }
-    return true;
-}
 
 static float *floats(size_t n)
 {
