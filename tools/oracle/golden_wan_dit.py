@@ -1,4 +1,4 @@
-"""Wan transformer: tests/golden/wan_dit/<case>/{config.json, diffusion_pytorch_model.safetensors, taps.safetensors}."""
+"""Wan transformer: tests/golden/wan_dit/<case>/: a model folder and taps.safetensors."""
 
 import os
 
@@ -27,7 +27,6 @@ CASES = {
             SMALL,
             in_channels=16,
             out_channels=16,
-            num_attention_heads=3,
             attention_head_dim=20,  # axes 8, 6, 6
             text_dim=28,
             freq_dim=48,
@@ -61,7 +60,8 @@ def inputs(case, seed):
     config, (frames, rows, cols) = case["config"], case["size"]
     text = torch.zeros(1, 512, config["text_dim"])
     text[:, : case["text"]] = noise((1, case["text"], config["text_dim"]), seed)
-    out = {"hidden_states": noise((1, config["in_channels"], frames, rows, cols), seed + 1), "encoder_hidden_states": text}
+    latent = noise((1, config["in_channels"], frames, rows, cols), seed + 1)
+    out = {"hidden_states": latent, "encoder_hidden_states": text}
     if case.get("per_token"):  # frame 0 is clean, as in image to video of the 5B model
         t = torch.full((frames, rows // 2 * cols // 2), float(T))
         t[0] = 0

@@ -1,4 +1,4 @@
-"""Wan video VAE: tests/golden/wan_vae/<case>/{config.json, diffusion_pytorch_model.safetensors, *frames*.safetensors}.
+"""Wan video VAE: tests/golden/wan_vae/<case>/: a model folder and frames<N>.safetensors.
 
 diffusers runs the encoder on frames 1, 4, 4, ... and the decoder on one latent frame at a time. A tap
 is the outputs of those runs joined along time in that order: the whole sequence as one causal pass sees it.
@@ -14,8 +14,10 @@ from golden import Taps, noise, randomise, save_tensors
 # cases of one VAE: (frames, height, width, taps too)
 CASES = {
     "v21": dict(
-        config=dict(base_dim=4, z_dim=4, dim_mult=[1, 2, 4, 4], num_res_blocks=2, temperal_downsample=[False, True, True]),
-        runs=[(17, 16, 24, True), (5, 32, 48, False), (1, 32, 48, False)],
+        config=dict(
+            base_dim=4, z_dim=4, dim_mult=[1, 2, 4, 4], num_res_blocks=2, temperal_downsample=[False, True, True]
+        ),
+        runs=[(17, 16, 24, True), (5, 32, 24, False), (1, 32, 48, False)],
     ),
     "v22": dict(
         config=dict(
@@ -31,7 +33,7 @@ CASES = {
             patch_size=2,
             scale_factor_spatial=16,
         ),
-        runs=[(17, 32, 48, True), (5, 32, 64, False), (1, 32, 64, False)],
+        runs=[(17, 32, 48, True), (5, 32, 32, False), (1, 32, 48, False)],
     ),
     "v22_short": dict(
         config=dict(
@@ -70,8 +72,8 @@ def build(config, seed):
 def tap_names(vae):
     names = ["quant_conv", "post_quant_conv"]
     for side in ("encoder", "decoder"):
-        names += [f"{side}.conv_in", f"{side}.mid_block", f"{side}.conv_out"]
-        names += [f"{side}.mid_block.{part}" for part in ("resnets.0", "attentions.0", "resnets.1")]
+        names += [f"{side}.conv_in", f"{side}.mid_block"]
+        names += [f"{side}.mid_block.{part}" for part in ("resnets.0", "attentions.0")]
     names += [f"encoder.down_blocks.{i}" for i in range(len(vae.encoder.down_blocks))]
     names += [f"decoder.up_blocks.{i}" for i in range(len(vae.decoder.up_blocks))]
     return names

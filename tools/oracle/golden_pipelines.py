@@ -1,0 +1,103 @@
+"""Whole pipelines: tests/golden/pipelines/<case>/: model folder, request, noise, frames, and what happens inside."""
+
+import os
+
+import numpy as np
+
+import golden_wan_vae
+import tiny_wan
+from golden import save_json, save_tensors
+
+# Fewer than 4 channels would make the RMS norm of a pixel (a direction) ill-conditioned.
+VAE21 = dict(base_dim=4, dim_mult=[1, 2, 2, 2], num_res_blocks=1, temperal_downsample=[False, True, True])
+VAE22 = dict(
+    VAE21,
+    base_dim=3,
+    decoder_base_dim=4,
+    is_residual=True,
+    in_channels=12,
+    out_channels=12,
+    patch_size=2,
+    scale_factor_spatial=16,
+)
+DIT = dict(
+    num_attention_heads=2,
+    attention_head_dim=16,
+    freq_dim=32,
+    ffn_dim=40,
+    num_layers=2,
+    cross_attn_norm=True,
+    rope_max_seq_len=64,
+)
+SLIM = dict(DIT, attention_head_dim=12, freq_dim=24, ffn_dim=36)
+TEXT = dict(d_model=24, d_kv=6, d_ff=32, num_layers=1, num_heads=3)
+TOKENS = dict(vocab=200, rule="identity")
+FEW = dict(tokenizer=dict(TOKENS, rule="few"))
+PROMPT = "A red ball rolls over the hills， caf\u00e9 \u2603 &amp; 红球  \u201cslowly\u201d"
+NEGATIVE = "色调艳丽，过曝，静态，blurry"
+
+
+def vae_21(z_dim, seed):
+    # 16 channels: the published statistics, which are the defaults of the class
+    return dict(VAE21, z_dim=z_dim, **({} if z_dim == 16 else golden_wan_vae.statistics(z_dim, seed)))
+
+
+def vae_22(z_dim, seed):
+    return dict(VAE22, z_dim=z_dim, **golden_wan_vae.statistics(z_dim, seed))
+
+
+def case(kind, seed, vae, request, **changes):
+    plan = dict(kind=kind, seed=seed, vae=vae, dit=DIT, text=TEXT, tokenizer=TOKENS, scheduler="unipc", shift=3.0)
+    plan["boundary"] = 0.9
+    plan["request"] = dict(prompt=PROMPT, negative=NEGATIVE, guidance=5.0, guidance_low=None, **request)
+    plan.update(changes)
+    return plan
+
+
+def size(width, height, frames, steps, **more):
+    return dict(width=width, height=height, frames=frames, steps=steps, **more)
+
+
+CASES = {
+    "t2v": case("t2v-2.1", 4000, vae_21(16, 0), size(48, 32, 9, 4), text=dict(TEXT, num_layers=2), **FEW),
+    "t2v_euler": case("t2v-2.1", 4100, vae_21(4, 4101), size(32, 48, 5, 3), scheduler="euler", dit=SLIM),
+    "t2v_experts": case("t2v-two-experts", 4200, vae_21(4, 4201), size(48, 32, 13, 5), dit=SLIM, boundary=0.875),
+    "ti2v": case("ti2v-2.2", 4300, vae_22(48, 4301), size(32, 64, 5, 4), shift=5.0),
+    "ti2v_image": case(
+        "ti2v-image-2.2", 4400, vae_22(8, 4401), size(64, 32, 9, 4), shift=5.0, dit=SLIM, picture=(75, 52)
+    ),
+    "i2v": case("i2v-2.1", 4500, vae_21(16, 0), size(48, 32, 9, 4), picture=(61, 50)),
+    "i2v_experts": case(
+        "i2v-two-experts", 4600, vae_21(4, 4601), size(32, 48, 9, 4), shift=5.0, dit=SLIM, picture=(20, 31)
+    ),
+}
+CASES["t2v"]["request"]["negative"] = None
+CASES["t2v_euler"]["request"]["guidance"] = 1.0
+CASES["t2v_experts"]["request"].update(guidance=4.0, guidance_low=3.0)
+CASES["i2v_experts"]["request"].update(guidance=3.5, guidance_low=4.5)
+
+
+def make_case(folder, plan):
+    model = os.path.join(folder, "model")
+    tiny_wan.save_model(plan, model)
+    image, latents = None, tiny_wan.draw_noise(plan)
+    if tiny_wan.takes_image(plan):
+        image = tiny_wan.draw_image(*plan["picture"], plan["seed"])
+        image.save(os.path.join(folder, "image.png"))
+    frames, inside, experts = tiny_wan.record(plan, model, image, latents)
+    np.save(os.path.join(folder, "noise.npy"), latents.numpy())
+    np.save(os.path.join(folder, "frames.npy"), frames)
+    np.save(os.path.join(folder, "latents.npy"), inside["latents"].numpy())
+    save_tensors(os.path.join(folder, "inside.safetensors"), inside)
+    save_json(os.path.join(folder, "request.json"), describe(plan, experts))
+
+
+def describe(plan, experts):
+    facts = dict(pipeline=tiny_wan.KINDS[plan["kind"]][0], kind=plan["kind"], **plan["request"])
+    facts.update(seed=plan["seed"], scheduler=plan["scheduler"], shift=plan["shift"], experts=experts)
+    return facts
+
+
+def make(folder):
+    for name, plan in CASES.items():
+        make_case(os.path.join(folder, name), plan)
