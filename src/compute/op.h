@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "compute/weight.h"
 #include "tensor/tensor.h"
 
@@ -25,6 +26,13 @@ typedef enum Activation {
 } Activation;
 
 enum { OP_MAX_IN = 8, OP_MAX_WEIGHTS = 2 };
+
+/** Order of the values inside one patch, slowest first. */
+typedef enum PatchOrder {
+    PATCH_CTHW = 0, /**< [C, pt, ph, pw]: convolution weights */
+    PATCH_THWC,     /**< [pt, ph, pw, C]: the Wan transformer's head */
+    PATCH_CTWH,     /**< [C, pt, pw, ph]: the Wan 2.2 VAE's pixels */
+} PatchOrder;
 
 /** Host side of OP_INPUT: write `count` floats to `to`. */
 typedef void InputFill(void *context, float *to, int64_t count);
@@ -87,7 +95,7 @@ typedef union OpArg {
         int64_t head_dim;
         int64_t q_col, k_col, v_col; /* first column of each inside its rows */
         float scale;
-        int64_t n_keys; /* keys 0..n_keys-1 take part */
+        bool has_bias, has_key_bias; /* in[3..]: relative bias, then key bias */
         int64_t q_first; /* position of query row 0, for the relative bias */
     } attention;
     struct {
@@ -101,11 +109,11 @@ typedef union OpArg {
     ConvGeometry conv;
     struct {
         int pt, ph, pw;
-        bool channel_last; /* inner order [pt, ph, pw, C] instead of [C, pt, ph, pw] */
+        PatchOrder order;
     } patch;
     struct {
         int64_t first;
-    } rows;
+    } rows; /* also columns */
     struct {
         int ft, fs;
         int drop; /* dup_up: output frames dropped in front */
@@ -126,12 +134,18 @@ typedef struct Op {
     OpArg arg;
 } Op;
 
+/** Reads row `row` of a by_row weight in its stored dtype to `to`. */
+typedef SnugStatus ReadRow(void *context, const Weight *weight, int64_t row, void *to,
+                           SnugError *err);
+
 /** Where an operation's operands lie; filled by the plan, used by the device. */
 typedef struct OpPlaces {
     const void *in[OP_MAX_IN];
     const void *weight[OP_MAX_WEIGHTS]; /* NULL for by_row weights */
     void *out;
     void *workspace;
+    ReadRow *read_row;
+    void *read_context;
 } OpPlaces;
 
 /** "linear"; never NULL for a valid kind. */

@@ -86,6 +86,11 @@ bool run_step(Run *r, int i, int n)
     return i < n && run_ok(r);
 }
 
+void run_block(Run *r)
+{
+    if (run_ok(r)) note(r, RUN_BLOCK, NULL, -1, 0);
+}
+
 Tensor run_input(Run *r, Shape shape, InputFill *fill, void *context)
 {
     Op op = { .kind = OP_INPUT, .in_place = -1 };

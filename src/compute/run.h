@@ -8,10 +8,6 @@
 #include "base/error.h"
 #include "compute/op.h"
 
-/** Reads rows of by_row weights; given by the engine, NULL in rehearsal. */
-typedef SnugStatus ReadRow(void *context, const Weight *weight, int64_t row, void *to,
-                           SnugError *err);
-
 /**
  * A device executes operations on addresses it is given. Implementations fill this table; all
  * members are required. Devices hold no model state.
@@ -26,7 +22,7 @@ typedef struct Device {
 } Device;
 
 /** What the recipe tells the outside; `index`: step or item, -1 none. */
-typedef enum RunNote { RUN_STAGE, RUN_STEP } RunNote;
+typedef enum RunNote { RUN_STAGE, RUN_STEP, RUN_BLOCK } RunNote;
 
 /**
  * The plan's side of a run. Rehearsal: `op` records. Execution: `op` checks the operation against
@@ -40,7 +36,6 @@ typedef struct RunHooks {
                        SnugError *err);
     /** OP_OUTPUT in execution: `data` are the tensor's elements in host memory. */
     SnugStatus (*output)(void *self, const Op *op, const void *data, SnugError *err);
-    ReadRow *read_row;
 } RunHooks;
 
 /** Choices of the plan that a recipe asks for; none changes a bit of the result. */
@@ -74,6 +69,10 @@ Tensor run_op(Run *r, Op *op);
 void run_stage(Run *r, const char *name);
 /** Loop header: `for (int i = 0; run_step(r, i, n); i++)`; false at the end, on failure, cancel. */
 bool run_step(Run *r, int i, int n);
+
+/** A repeated part begins (a transformer block, a video frame): equal parts share one placement,
+ *  which keeps planning fast. Changes nothing else. */
+void run_block(Run *r);
 
 /** Host data into a new f32 tensor; `context` must live until the run ends. */
 Tensor run_input(Run *r, Shape shape, InputFill *fill, void *context);

@@ -1,9 +1,11 @@
-/* widen_avx2.c  Pack panels of plain types: per 8 rows x 8 terms load, convert, transpose in
- * registers, scale, store 8 half rows of the panel. */
+/* widen_avx2.c  Pack panels. Plain types: per 8 rows x 8 terms load, convert, transpose in registers,
+ * scale, store 8 half rows of the panel. Block types: widen 8 rows x 256 terms into the first-level
+ * cache (widen_body.h as vector code), then the same transposition. */
 #include <immintrin.h>
 #include <string.h>
 
 #include "compute/cpu/kernels.h"
+#include "compute/cpu/widen_body.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -138,17 +140,23 @@ INLINE void pack_half(float *to, const Stored *w, int64_t n0, int64_t n, int64_t
             memset(to + k * PANEL + n, 0, (size_t)(SIDE - n) * sizeof *to);
 }
 
+/** Columns n0 .. n0 + 7, of which any number exists. */
+INLINE void pack_eight(float *to, const Stored *w, int64_t n0, int64_t k0, int64_t kc, int size,
+                       LoadEight *load)
+{
+    const int64_t left = w->rows - n0;
+    if (left > 0)
+        pack_half(to, w, n0, left < SIDE ? left : SIDE, k0, kc, size, load);
+    else
+        for (int64_t k = 0; k < kc; k++)
+            _mm256_store_ps(to + k * PANEL, _mm256_setzero_ps());
+}
+
 INLINE void pack_plain(float *to, const Stored *w, int64_t n0, int64_t k0, int64_t kc, int size,
                        LoadEight *load)
 {
-    for (int half = 0; half < PANEL; half += SIDE) {
-        const int64_t left = w->rows - n0 - half;
-        if (left > 0)
-            pack_half(to + half, w, n0 + half, left < SIDE ? left : SIDE, k0, kc, size, load);
-        else
-            for (int64_t k = 0; k < kc; k++)
-                _mm256_store_ps(to + k * PANEL + half, _mm256_setzero_ps());
-    }
+    for (int half = 0; half < PANEL; half += SIDE)
+        pack_eight(to + half, w, n0 + half, k0, kc, size, load);
 }
 
 void pack_f32_avx2(float *restrict to, const Stored *w, int64_t n0, int64_t k0, int64_t kc)
@@ -174,4 +182,61 @@ void pack_e5m2_avx2(float *restrict to, const Stored *w, int64_t n0, int64_t k0,
 void pack_i8_avx2(float *restrict to, const Stored *w, int64_t n0, int64_t k0, int64_t kc)
 {
     pack_plain(to, w, n0, k0, kc, 1, load_i8);
+}
+
+/* ---- block types, NF4, FP4 ---- */
+
+/** Values of 8 codes: two halves of the table, chosen by the code's bit 3. */
+static inline void nibbles_avx2(float *restrict to, const uint8_t *restrict data,
+                                const float *values, int64_t e, int64_t n, float absmax)
+{
+    const __m256 low = _mm256_loadu_ps(values), high = _mm256_loadu_ps(values + 8);
+    const __m256i shifts = _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24);
+    int64_t i = e & 1 ? 1 : 0;
+    if (n < i) i = n;
+    widen_nibbles(to, data, values, e, i, absmax);
+    for (; i + SIDE <= n; i += SIDE) {
+        int word;
+        memcpy(&word, data + (e + i) / 2, sizeof word);
+        const __m256i code = _mm256_srlv_epi32(_mm256_set1_epi32(word), shifts);
+        const __m256 is_high = _mm256_castsi256_ps(_mm256_slli_epi32(code, 28));
+        const __m256 value = _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, code),
+                                              _mm256_permutevar8x32_ps(high, code), is_high);
+        _mm256_storeu_ps(to + i, _mm256_mul_ps(value, _mm256_set1_ps(absmax)));
+    }
+    widen_nibbles(to + i, data, values, e + i, n - i, absmax);
+}
+
+/** Terms of one row, by whatever its type needs. */
+typedef void WidenTerms(float *restrict to, const Stored *w, int64_t row, int64_t k0, int64_t n);
+
+INLINE void four_terms(float *restrict to, const Stored *w, int64_t row, int64_t k0, int64_t n)
+{
+    widen_four(to, w, row, k0, n, nibbles_avx2);
+}
+
+INLINE void pack_terms(float *to, const Stored *w, int64_t n0, int64_t k0, int64_t kc,
+                       WidenTerms *widen)
+{
+    _Alignas(32) float terms[SIDE * WIDEN_MAX_BLOCK];
+    Stored part = stored_dense(DT_F32, terms, SIDE, WIDEN_MAX_BLOCK);
+    for (int64_t k = 0; k < kc; k += WIDEN_MAX_BLOCK) {
+        const int64_t n = kc - k < WIDEN_MAX_BLOCK ? kc - k : WIDEN_MAX_BLOCK;
+        for (int half = 0; half < PANEL; half += SIDE) {
+            const int64_t left = w->rows - n0 - half;
+            part.rows = left < 0 ? 0 : left < SIDE ? left : SIDE;
+            for (int64_t j = 0; j < part.rows; j++)
+                widen(terms + j * WIDEN_MAX_BLOCK, w, n0 + half + j, k0 + k, n);
+            pack_eight(to + k * PANEL + half, &part, 0, 0, n, 4, load_f32);
+        }
+    }
+}
+
+void pack_blocks_avx2(float *restrict to, const Stored *w, int64_t n0, int64_t k0, int64_t kc)
+{
+    pack_terms(to, w, n0, k0, kc, widen_blocks);
+}
+void pack_four_avx2(float *restrict to, const Stored *w, int64_t n0, int64_t k0, int64_t kc)
+{
+    pack_terms(to, w, n0, k0, kc, four_terms);
 }

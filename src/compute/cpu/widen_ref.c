@@ -1,8 +1,9 @@
-/* widen_ref.c  Rows of plain types, and the reference packer that serves every type. */
+/* widen_ref.c  The value of every stored term, and the reference packer that serves every type. */
 #include "compute/cpu/widen.h"
 
 #include "base/size.h"
 #include "compute/cpu/kernels.h"
+#include "compute/cpu/widen_body.h"
 
 bool widen_has(DType type)
 {
@@ -13,9 +14,11 @@ bool widen_has(DType type)
     case DT_F8_E4M3:
     case DT_F8_E5M2:
     case DT_I8:
+    case DT_NF4:
+    case DT_FP4:
         return true;
     default:
-        return false;
+        return type < DT_COUNT && dtype_info(type)->block > 1;
     }
 }
 
@@ -33,12 +36,17 @@ static void widen_plain(float *to, const Stored *w, int64_t row, int64_t k0, int
 
 void widen_row(float *to, const Stored *w, int64_t row, int64_t k0, int64_t n)
 {
-    widen_plain(to, w, row, k0, n);
+    if (w->type == DT_NF4 || w->type == DT_FP4)
+        widen_four(to, w, row, k0, n, widen_nibbles);
+    else if (dtype_info(w->type)->block > 1)
+        widen_blocks(to, w, row, k0, n);
+    else
+        widen_plain(to, w, row, k0, n);
 }
 
 void pack_ref(float *restrict to, const Stored *w, int64_t n0, int64_t k0, int64_t kc)
 {
-    float part[64];
+    float part[WIDEN_MAX_BLOCK];
     for (int64_t j = 0; j < PANEL; j++)
         for (int64_t k = 0; k < kc; k += (int64_t)COUNT(part)) {
             const int64_t n = kc - k < (int64_t)COUNT(part) ? kc - k : (int64_t)COUNT(part);

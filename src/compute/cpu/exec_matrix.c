@@ -1,0 +1,118 @@
+/* exec_matrix.c  Linear layers, embeddings and attention on the CPU. */
+#include "compute/cpu/attention.h"
+#include "compute/cpu/exec.h"
+#include "compute/cpu/gemm.h"
+
+#include <math.h>
+
+size_t cpu_space_linear(const CpuDevice *cpu, const Op *op)
+{
+    return vector_space(op, 1) + cpu_gemm_scratch_bytes(pool_threads(cpu->pool));
+}
+
+SnugStatus cpu_exec_linear(Call *c)
+{
+    const Op *op = c->op;
+    const int64_t k = tensor_cols(op->in[0]), n = tensor_cols(op->out);
+    GemmArgs g = { .x = c->at->in[0],
+                   .ldx = k,
+                   .y = c->at->out,
+                   .ldy = n,
+                   .m = tensor_rows(op->in[0]),
+                   .w = call_matrix(c, 0, n, k),
+                   .map = call_map(c->cpu, op->arg.linear.activation) };
+    g.bias = call_vector(c, 1);
+    cpu_gemm(&c->cpu->kernels, c->cpu->pool, &g,
+             call_scratch(c, cpu_gemm_scratch_bytes(pool_threads(c->cpu->pool))));
+    return SNUG_OK;
+}
+
+static size_t row_bytes(const Op *op)
+{
+    const Weight *w = op->weight[0];
+    return w->bytes / (size_t)w->shape.dim[0];
+}
+
+size_t cpu_space_embed(const CpuDevice *cpu, const Op *op)
+{
+    (void)cpu;
+    return size_align(row_bytes(op), CPU_ALIGN);
+}
+
+SnugStatus cpu_exec_embed(Call *c)
+{
+    const Op *op = c->op;
+    const Weight *table = op->weight[0];
+    const int64_t n = tensor_rows(op->out), cols = tensor_cols(op->out);
+    void *row = call_scratch(c, row_bytes(op));
+    float *y = c->at->out;
+    for (int64_t i = 0; i < n; i++) {
+        const int32_t id = op->arg.embed.ids[i];
+        if (id < 0 || id >= table->shape.dim[0])
+            return error_set(c->err, SNUG_ERR_FILE,
+                             "token %d is outside the embedding table (%lld rows)", id,
+                             (long long)table->shape.dim[0]);
+        TRY(c->at->read_row(c->at->read_context, table, id, row, c->err));
+        (void)dtype_widen(table->dtype, row, y + i * cols, cols);
+    }
+    return SNUG_OK;
+}
+
+size_t cpu_space_attention(const CpuDevice *cpu, const Op *op)
+{
+    return cpu_attention_scratch_bytes(pool_threads(cpu->pool), op->arg.attention.head_dim);
+}
+
+SnugStatus cpu_exec_attention(Call *c)
+{
+    const Op *op = c->op;
+    const float *q = c->at->in[0], *k = c->at->in[1], *v = c->at->in[2];
+    const int64_t lk = op->in[1].shape.dim[0];
+    AttentionArgs a = { .q = { q + op->arg.attention.q_col, tensor_cols(op->in[0]), 0 },
+                        .k = { k + op->arg.attention.k_col, tensor_cols(op->in[1]), 0 },
+                        .v = { v + op->arg.attention.v_col, tensor_cols(op->in[2]), 0 },
+                        .y = { c->at->out, tensor_cols(op->out), 0 },
+                        .lq = op->in[0].shape.dim[0],
+                        .lk = lk,
+                        .heads = op->arg.attention.heads,
+                        .d = op->arg.attention.head_dim,
+                        .n_batch = 1,
+                        .scale = op->arg.attention.scale };
+    int next = 3;
+    if (op->arg.attention.has_bias) { /* relative positions: [heads, 2 lk - 1] */
+        a.bias = (const float *)c->at->in[next++] + lk - 1 - op->arg.attention.q_first;
+        a.bias_head = 2 * lk - 1;
+        a.bias_row = -1;
+    }
+    if (op->arg.attention.has_key_bias) a.key_mask = c->at->in[next];
+    cpu_attention(&c->cpu->kernels, c->cpu->pool, &a,
+                  call_scratch(c, cpu_space_attention(c->cpu, op)));
+    return SNUG_OK;
+}
+
+/* T5's bidirectional bucket of a distance key - query (arXiv:1910.10683, transformers 5.23). */
+static int bucket_of(int64_t relative, int buckets, int max_distance)
+{
+    const int half = buckets / 2, exact = half / 2;
+    const int side = relative > 0 ? half : 0;
+    const int64_t d = relative < 0 ? -relative : relative;
+    if (d < exact) return side + (int)d;
+    const float ratio = logf((float)d / (float)exact) /
+                        (float)log((double)max_distance / (double)exact);
+    int far = exact + (int)(ratio * (float)(half - exact));
+    return side + (far < half - 1 ? far : half - 1);
+}
+
+SnugStatus cpu_exec_position_bias(Call *c)
+{
+    const Op *op = c->op;
+    const float *table = call_vector(c, 0); /* [buckets, heads] */
+    const int64_t length = op->arg.bias.length, heads = op->out.shape.dim[0], n = 2 * length - 1;
+    float *y = c->at->out;
+    for (int64_t i = 0; i < n; i++) {
+        const int b = bucket_of(i - (length - 1), op->arg.bias.buckets, op->arg.bias.max_distance);
+        for (int64_t h = 0; h < heads; h++)
+            y[h * n + i] = table[b * heads + h];
+    }
+    return SNUG_OK;
+}

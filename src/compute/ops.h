@@ -1,0 +1,127 @@
+/* ops.h  What models are made of: every operation checks shapes, then records or computes.
+ *
+ * All activations are f32. The last dimension is the channel; leading dimensions are rows. After a
+ * failure operations return NO_TENSOR and do nothing. Source: design.md, "Tensors, operations".
+ * Letters: R rows, C channels, F frames, H W height and width. */
+#ifndef COMPUTE_OPS_H
+#define COMPUTE_OPS_H
+
+#include "compute/run.h"
+
+/** A tensor nobody has written yet, to be filled by op_write_rows. */
+Tensor op_blank(Run *r, Shape shape);
+
+/* ---- views: no operation is recorded ------------------------------------------------------ */
+
+/** Same elements, other shape. */
+Tensor op_reshape(Run *r, Tensor x, Shape shape);
+/** `count` entries of the first dimension, from `first`. */
+Tensor op_rows(Run *r, Tensor x, int64_t first, int64_t count);
+
+/* ---- matrices (ops_matrix.c) ---------------------------------------------------------------- */
+
+/** x [R.., K] * weight [N, K]^T + bias [N] -> [R.., N]; bias may be NULL. Activation fused. */
+Tensor op_linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act);
+/** Rows ids[0..n) of table [V, C] (a by_row weight) -> [n, C]. `ids` must outlive the run. */
+Tensor op_embed(Run *r, const Weight *table, const int32_t *ids, int64_t n);
+
+/** One operand of attention: `heads * head_dim` columns of `x` from column `col`. */
+typedef struct Heads {
+    Tensor x; /**< [R, any] */
+    int64_t col;
+} Heads;
+/** Everything attention can do besides q, k, v. Zero fields mean none. */
+typedef struct AttentionOptions {
+    float scale;      /**< 0: 1 / sqrt(head_dim) */
+    Tensor bias;      /**< has_bias: [heads, 2 * length - 1] relative positions, key - query */
+    bool has_bias;
+    Tensor key_bias;  /**< has_key_bias: [keys], added to every score of a key */
+    bool has_key_bias;
+    int64_t q_first;  /**< position of the first query row (chunks), for `bias` */
+} AttentionOptions;
+/** softmax(scale * q k^T + bias) v per head -> [Rq, heads * head_dim]. No score matrix. */
+Tensor op_attention(Run *r, Heads q, Heads k, Heads v, int heads, int64_t head_dim,
+                    const AttentionOptions *options);
+/** T5 bidirectional relative bias: table [buckets, heads] -> [heads, 2 * length - 1]. */
+Tensor op_position_bias(Run *r, const Weight *table, int64_t length, int max_distance);
+
+/* ---- norms (ops_norm.c) --------------------------------------------------------------------- */
+
+/** (x - mean) / sqrt(var + eps) * weight + bias; weight and bias [C], both or neither. */
+Tensor op_layer_norm(Run *r, Tensor x, const Weight *weight, const Weight *bias, float eps);
+/** Modulation vectors for rows of a chunk: rows before `split` use mod[0], the rest mod[last]. */
+typedef struct Modulation {
+    Tensor mod;    /**< [1 or 2, n, C] */
+    int64_t split; /**< counted from the first row given to the operation; 0 with one row */
+} Modulation;
+/** LN(x) * (1 + mod[scale]) + mod[shift], no affine weights. */
+Tensor op_modulated_norm(Run *r, Tensor x, Modulation m, int shift, int scale, float eps);
+/** x / sqrt(mean(x^2) + eps) * weight [C]; weight may be NULL. */
+Tensor op_rms_norm(Run *r, Tensor x, const Weight *weight, float eps);
+/** x / max(|x|, 1e-12) * sqrt(C) * gamma [C (, 1..)], then the activation (none or SiLU). */
+Tensor op_l2_norm(Run *r, Tensor x, const Weight *gamma, Activation act);
+
+/* ---- elementwise (ops_elementwise.c) -------------------------------------------------------- */
+
+Tensor op_add(Run *r, Tensor x, Tensor y);
+/** x[.., n] + weight with n elements, repeated over the leading dimensions. */
+Tensor op_add_weight(Run *r, Tensor x, const Weight *weight);
+/** x + mod[gate] * y. */
+Tensor op_gated_add(Run *r, Tensor x, Tensor y, Modulation m, int gate);
+Tensor op_activation(Run *r, Tensor x, Activation act);
+/** act(a) * b. */
+Tensor op_gated_activation(Run *r, Tensor a, Tensor b, Activation act);
+/** c0 x0 + c1 x1 + ..: t = c0 x0, then t = fma(ci, xi, t) in order; n <= OP_MAX_IN. */
+Tensor op_combine(Run *r, int n, const float *coef, const Tensor *x);
+/** Classifier-free guidance: u + g * (c - u), in this order. */
+Tensor op_guide(Run *r, Tensor uncond, Tensor cond, float g);
+/** x * mul[c] + add[c]; both arrays [C] must outlive the run. */
+Tensor op_affine(Run *r, Tensor x, const float *mul, const float *add);
+Tensor op_clamp(Run *r, Tensor x, float low, float high);
+
+/* ---- positions (ops_position.c) ------------------------------------------------------------- */
+
+/** Sinusoids [cos | sin] of n <= 2 timesteps -> [n, dim]; angles t * 10000^(-i / (dim/2)), f64. */
+Tensor op_timestep(Run *r, const double *t, int n, int64_t dim);
+/** Tokens of a video latent, in order (frame, row, column). */
+typedef struct TokenGrid {
+    int64_t frames, height, width;
+} TokenGrid;
+/** cos, sin of the three axes -> [frames * a + height * b + width * b, 2], a + 2b = head_dim / 2. */
+Tensor op_rope_table(Run *r, TokenGrid grid, int64_t head_dim);
+/** Rotate adjacent pairs of every head of x [R, heads * head_dim]; row 0 is token `first`. */
+Tensor op_rope(Run *r, Tensor x, Tensor table, TokenGrid grid, int heads, int64_t first);
+
+/* ---- convolution (ops_conv.c) --------------------------------------------------------------- */
+
+/**
+ * x [F, H, W, Cin] -> [Fo, Ho, Wo, Cout]. geometry->n_past frames lie before x in time; `past`
+ * holds the last `n_held` <= n_past of them, each [1, H, W, Cin] (missing ones are zero).
+ * bias may be NULL.
+ */
+Tensor op_conv(Run *r, Tensor x, const Tensor *past, int n_held, const Weight *weight,
+               const Weight *bias, const ConvGeometry *geometry);
+
+/* ---- layout (ops_layout.c) ------------------------------------------------------------------ */
+
+/** [F, H, W, C] -> [F/pt * H/ph * W/pw, pt * ph * pw * C], values of a patch in `order`. */
+Tensor op_patchify(Run *r, Tensor x, int pt, int ph, int pw, PatchOrder order);
+/** The inverse, to [grid.frames * pt, grid.height * ph, grid.width * pw, C]. */
+Tensor op_unpatchify(Run *r, Tensor x, TokenGrid grid, int pt, int ph, int pw, PatchOrder order);
+/** n <= OP_MAX_IN tensors one after the other along the first dimension. */
+Tensor op_stack(Run *r, int n, const Tensor *x);
+/** Columns first..first + count of the last dimension. */
+Tensor op_columns(Run *r, Tensor x, int64_t first, int64_t count);
+/** n tensors side by side along the last dimension. */
+Tensor op_concat(Run *r, int n, const Tensor *x);
+/** Rows of x from `first` replaced by y, in place; returns x. */
+Tensor op_write_rows(Run *r, Tensor x, int64_t first, Tensor y);
+/** [F, H, W, 2C] -> [2F, H, W, C]: the first C channels are the earlier frame. */
+Tensor op_split_frames(Run *r, Tensor x);
+/** Wan VAE 2.2 shortcut: ft x fs x fs blocks to channels, averaged in runs to `channels`; zero
+ *  frames are put in front when F is no multiple of ft. */
+Tensor op_avg_down(Run *r, Tensor x, int64_t channels, int ft, int fs);
+/** The opposite: channels repeated into ft x fs x fs blocks, the first `drop` frames cut. */
+Tensor op_dup_up(Run *r, Tensor x, int64_t channels, int ft, int fs, int drop);
+
+#endif
