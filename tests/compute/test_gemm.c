@@ -1,15 +1,13 @@
-/* test_gemm.c  Packers, product blocks and the product driver: bit-equal to fmaf, near to f64. */
+/* test_gemm.c  Product blocks and the product driver: bit-equal to fmaf, near to f64. */
 #include "compute/variants.h"
 #include "compute/equal_bits.h"
+#include "compute/matrices.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/size.h"
 #include "compute/cpu/gemm.h"
 #include "compute/cpu/widen.h"
-
-enum { GUARD = 32 };
 
 static float *floats(size_t n)
 {
@@ -115,83 +113,6 @@ TEST(gemm_block, taps_continue_one_chain)
             check_block((GemmBlock *)v->fn, &CASES[i]);
 }
 
-/* ---- packers ---- */
-
-static void fill_finite(DType type, unsigned char *data, size_t bytes)
-{
-    float random[64];
-    for (size_t i = 0; i < bytes; i++) {
-        if (i % 64 == 0) test_random(random, 64, 0.0f, 256.0f);
-        data[i] = (unsigned char)random[i % 64];
-    }
-    for (size_t i = 1; type == DT_F16 && i < bytes; i += 2) /* no infinities, no NaN */
-        if ((data[i] & 0x7c) == 0x7c) data[i] ^= 0x40;
-    for (size_t i = 1; type == DT_BF16 && i < bytes; i += 2)
-        if ((data[i] & 0x7f) == 0x7f) data[i] ^= 0x20;
-    for (size_t i = 3; type == DT_F32 && i < bytes; i += 4)
-        if ((data[i] & 0x7f) == 0x7f) data[i] ^= 0x20;
-    for (size_t i = 0; type == DT_F8_E5M2 && i < bytes; i++)
-        if ((data[i] & 0x7c) == 0x7c) data[i] ^= 0x40;
-}
-
-/** The matrix sits at the very end of an allocation, at an odd address: ASan sees over-reads. */
-static Stored random_matrix(DType type, int64_t rows, int64_t cols, void **owner)
-{
-    size_t bytes = 0;
-    CHECK(dtype_bytes(type, rows * cols, &bytes));
-    unsigned char *data = malloc(bytes + 1);
-    CHECK(data);
-    fill_finite(type, data + 1, bytes);
-    *owner = data;
-    return stored_dense(type, data + 1, rows, cols);
-}
-
-static void check_pack(PackPanel *fn, const Stored *w)
-{
-    static _Alignas(64) float want[GEMM_KB * PANEL], got[GEMM_KB * PANEL + GUARD];
-    for (int64_t n0 = 0; n0 < w->rows; n0 += PANEL)
-        for (int64_t k0 = 0; k0 < w->cols; k0 += GEMM_KB) {
-            const int64_t kc = w->cols - k0 < GEMM_KB ? w->cols - k0 : GEMM_KB;
-            const size_t n = (size_t)(kc * PANEL);
-            test_guard(got + n, GUARD);
-            pack_ref(want, w, n0, k0, kc);
-            fn(got, w, n0, k0, kc);
-            CHECK(equal_bits(got, want, n));
-            CHECK(test_guard_intact(got + n, GUARD));
-        }
-}
-
-static void check_packs(DType type, const int64_t *cols, size_t n_cols)
-{
-    static const int64_t ROWS[] = { 1, 7, 8, 9, 16, 21, 32 };
-    static float row_scale[64];
-    char slot[32];
-    snprintf(slot, sizeof slot, "pack[DT_%s]", dtype_name(type));
-    test_random(row_scale, COUNT(row_scale), 0.1f, 2.0f);
-    for (EACH_VARIANT(v, slot))
-        for (size_t r = 0; r < COUNT(ROWS); r++)
-            for (size_t c = 0; c < n_cols; c++) {
-                void *owner;
-                Stored w = random_matrix(type, ROWS[r], cols[c], &owner);
-                check_pack((PackPanel *)v->fn, &w);
-                if (dtype_info(type)->block == 1) {
-                    w.scale = 0.37f;
-                    check_pack((PackPanel *)v->fn, &w);
-                    w.row_scale = row_scale;
-                    check_pack((PackPanel *)v->fn, &w);
-                }
-                free(owner);
-            }
-}
-
-TEST(pack, plain_types_equal_the_dequantiser)
-{
-    static const int64_t COLS[] = { 1, 3, 8, 9, 16, 31, 64, 511, 512, 519 };
-    static const DType TYPES[] = { DT_F32, DT_F16, DT_BF16, DT_F8_E4M3, DT_F8_E5M2, DT_I8 };
-    for (size_t i = 0; i < COUNT(TYPES); i++)
-        check_packs(TYPES[i], COLS, COUNT(COLS));
-}
-
 /* ---- whole products ---- */
 
 typedef struct Product {
@@ -255,8 +176,8 @@ static void check_product(const Product *p, Isa isa, int threads, const float *x
 
 static void check_all_ways(const Product *p)
 {
-    void *owner;
-    const Stored w = random_matrix(p->type, p->n, p->k, &owner);
+    TestMatrix matrix = matrix_create(p->type, p->n, p->k);
+    const Stored w = matrix.w;
     float *x = floats((size_t)(p->m * p->k)), *bias = floats((size_t)p->n);
     float *want = floats((size_t)(p->m * p->n));
     test_random(x, (size_t)(p->m * p->k), -1.0f, 1.0f);
@@ -268,7 +189,7 @@ static void check_all_ways(const Product *p)
     free(want);
     free(bias);
     free(x);
-    free(owner);
+    matrix_free(&matrix);
 }
 
 TEST(gemm, few_rows_equal_the_rule_on_every_level_and_thread_count)
@@ -284,7 +205,8 @@ TEST(gemm, shapes_around_the_blocking_equal_the_rule)
     static const Product CASES[] = {
         { 1, 1, 1, DT_F32 },      { 90, 130, 513, DT_BF16 },    { 400, 16, 64, DT_F32 },
         { 70, 300, 1030, DT_I8 }, { 350, 40, 31, DT_F16 },      { 3, 400, 7, DT_F8_E4M3 },
-        { 5, 17, 1536, DT_F32 },  { 200, 33, 600, DT_F8_E5M2 },
+        { 5, 17, 1536, DT_F32 },  { 200, 33, 600, DT_F8_E5M2 }, { 9, 40, 768, DT_Q4_K },
+        { 4, 37, 515, DT_NF4 },   { 7, 18, 96, DT_Q8_0 },
     };
     for (size_t i = 0; i < COUNT(CASES); i++)
         check_all_ways(&CASES[i]);
@@ -302,8 +224,8 @@ TEST(gemm, no_terms_give_the_bias_and_no_rows_nothing)
 /** Views: the first and the remaining outputs of one weight, as split projections use them. */
 TEST(gemm, views_of_rows_give_the_same_columns)
 {
-    void *owner;
-    const Stored w = random_matrix(DT_BF16, 50, 40, &owner);
+    TestMatrix matrix = matrix_create(DT_BF16, 50, 40);
+    const Stored w = matrix.w;
     float all[2 * 50], part[2 * 50], x[2 * 40];
     test_random(x, COUNT(x), -1.0f, 1.0f);
     by_the_rule(all, x, &w, NULL, 2);
@@ -311,7 +233,7 @@ TEST(gemm, views_of_rows_give_the_same_columns)
     by_the_rule(part, x, &tail, NULL, 2);
     CHECK(equal_bits(part, all + 20, 30));
     CHECK(equal_bits(part + 30, all + 70, 30));
-    free(owner);
+    matrix_free(&matrix);
 }
 
 /** RMS error of normal-ish x and w relative to RMS(y): about sqrt(512) / 2 roundings of 2^-24
@@ -319,12 +241,10 @@ TEST(gemm, views_of_rows_give_the_same_columns)
 TEST(gemm, stays_close_to_f64)
 {
     enum { M = 4, N = 24, K = 5000 };
-    void *owner;
-    Stored w = random_matrix(DT_F32, N, K, &owner);
     float *x = floats(M * K), *y = floats(M * N), *v = floats(N * K);
     test_random(x, M * K, -1.0f, 1.0f);
     test_random(v, N * K, -1.0f, 1.0f);
-    w.data = v;
+    const Stored w = stored_dense(DT_F32, v, N, K);
     by_the_rule(y, x, &w, NULL, M);
     double error = 0.0, size = 0.0;
     for (int i = 0; i < M * N; i++) {
@@ -338,5 +258,4 @@ TEST(gemm, stays_close_to_f64)
     free(x);
     free(y);
     free(v);
-    free(owner);
 }
