@@ -1,0 +1,378 @@
+/* test_conv.c  Convolution: bit-equal to plain loops, near to f64, free to be cut into chunks. */
+#include "compute/variants.h"
+
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "base/pool.h"
+#include "base/size.h"
+#include "compute/cpu/conv.h"
+#include "compute/cpu/widen.h"
+#include "compute/equal_bits.h"
+
+enum { GUARD = 64, MAX_PAST = 4 };
+
+/** One convolution with owned data. */
+typedef struct Case {
+    ConvArgs args;
+    float *x, *past, *y, *want, *bias, *residual;
+    unsigned char *weights;
+    const float *past_frames[MAX_PAST];
+    int64_t n_out;
+} Case;
+
+static void *take(size_t bytes)
+{
+    void *block = aligned_alloc(64, size_align(bytes + 1, 64));
+    CHECK(block);
+    return block;
+}
+
+static float *random_floats(int64_t n, float low, float high)
+{
+    float *x = take((size_t)n * sizeof *x);
+    test_random(x, (size_t)n, low, high);
+    return x;
+}
+
+/** Finite weights of any stored type: plain ones from random values, blocks from random codes. */
+static unsigned char *random_weights(DType type, int64_t n)
+{
+    size_t bytes = 0;
+    CHECK(dtype_bytes(type, n, &bytes));
+    unsigned char *data = take(bytes);
+    float v;
+    for (int64_t i = 0; i < n && dtype_info(type)->block == 1; i++) {
+        test_random(&v, 1, -1.0f, 1.0f);
+        const uint16_t half = type == DT_F16 ? dtype_f32_to_f16(v) : dtype_f32_to_bf16(v);
+        if (type == DT_F32)
+            memcpy(data + i * 4, &v, 4);
+        else
+            memcpy(data + i * 2, &half, 2);
+    }
+    for (size_t i = 0; i < bytes && type == DT_Q8_0; i++) {
+        test_random(&v, 1, 0.0f, 256.0f);
+        data[i] = i % 34 == 0 ? 0 : i % 34 == 1 ? 0x20 : (unsigned char)v; /* scale 2^-7 */
+    }
+    return data;
+}
+
+static int64_t weight_cols(const ConvShape *s)
+{
+    return s->cin / s->g.groups * s->g.kt * s->g.kh * s->g.kw;
+}
+
+static void open_case(Case *c, const ConvShape *s, int n_held, DType type, bool extras)
+{
+    const ConvOutput out = cpu_conv_output(s);
+    const int64_t pixel_floats = s->h * s->w * s->cin;
+    c->n_out = out.frames * out.h * out.w * s->cout;
+    c->x = random_floats(s->frames * pixel_floats, -1.0f, 1.0f);
+    c->past = random_floats(MAX_PAST * pixel_floats, -1.0f, 1.0f);
+    c->y = random_floats(c->n_out + GUARD, 1.0f, 2.0f);
+    c->want = random_floats(c->n_out, 1.0f, 2.0f);
+    c->bias = random_floats(s->cout, -1.0f, 1.0f);
+    c->residual = random_floats(c->n_out, -1.0f, 1.0f);
+    c->weights = random_weights(type, s->cout * weight_cols(s));
+    for (int i = 0; i < n_held; i++)
+        c->past_frames[i] = c->past + i * pixel_floats;
+    c->args = (ConvArgs){ .shape = *s,
+                          .x = c->x,
+                          .past = c->past_frames,
+                          .n_held = n_held,
+                          .w = stored_dense(type, c->weights, s->cout, weight_cols(s)),
+                          .bias = extras ? c->bias : NULL,
+                          .residual = extras ? c->residual : NULL,
+                          .y = c->y };
+    test_guard(c->y + c->n_out, GUARD);
+}
+
+static void close_case(Case *c)
+{
+    free(c->x);
+    free(c->past);
+    free(c->y);
+    free(c->want);
+    free(c->bias);
+    free(c->residual);
+    free(c->weights);
+}
+
+/** Run on `threads` threads with the workspace that the shape asks for, and not a byte more. */
+static void run(const ConvArgs *args, Isa isa, int threads)
+{
+    Kernels kernels;
+    kernels_fill(&kernels, isa);
+    Heap *heap = heap_create();
+    Pool *pool = pool_create(heap, threads);
+    CHECK(pool);
+    const size_t bytes = cpu_conv_workspace_bytes(&args->shape, threads);
+    CHECK(bytes % 64 == 0);
+    char *workspace = aligned_alloc(64, bytes + 64);
+    CHECK(workspace);
+    memset(workspace, 0xff, bytes + 64); /* NaN: nothing may be read before it is written */
+    cpu_conv(&kernels, pool, args, workspace);
+    for (size_t i = 0; i < 64; i++)
+        CHECK_INT((unsigned char)workspace[bytes + i], 0xff);
+    free(workspace);
+    pool_free(pool);
+    heap_free(heap);
+}
+
+/** All levels this machine has, one and three threads: the bits of `want`. */
+static void check_runs(Case *c)
+{
+    static const Isa LEVELS[] = { ISA_REF, ISA_AVX2, ISA_AVX512, ISA_NEON };
+    for (size_t i = 0; i < COUNT(LEVELS); i++)
+        for (int threads = 1; threads <= 3; threads += 2) {
+            if (!isa_covers(isa_detect(), LEVELS[i])) continue;
+            memset(c->y, 0xff, (size_t)c->n_out * sizeof *c->y);
+            run(&c->args, LEVELS[i], threads);
+            CHECK(equal_bits(c->y, c->want, c->n_out));
+            CHECK(test_guard_intact(c->y + c->n_out, GUARD));
+        }
+}
+
+#define CAUSAL .stride_t = 1, .stride = 1, .upsample = 1, .groups = 1
+#define SAME3  .top = 1, .left = 1, .bottom = 1, .right = 1
+
+/** What the networks use, at odd sizes. */
+static const ConvShape SHAPES[] = {
+    { 3, 7, 9, 5, 19, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
+    { 1, 5, 5, 130, 18, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 }, /* a chain per tap row */
+    { 2, 6, 5, 128, 16, { 1, 3, 3, CAUSAL, SAME3 }, 0, 0 },
+    { 2, 11, 13, 3, 96, { 1, 3, 3, CAUSAL, SAME3 }, 0, 0 },
+    { 1, 9, 12, 40, 3, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
+    { 2, 6, 7, 33, 50, { 1, 1, 1, CAUSAL }, 0, 0 },
+    { 1, 8, 16, 600, 20, { 1, 1, 1, CAUSAL }, 0, 0 },
+    { 4,
+      4,
+      5,
+      20,
+      17,
+      { 3, 1, 1, .stride_t = 2, .stride = 1, .upsample = 1, .groups = 1, .n_past = 1 },
+      0,
+      0 },
+    { 3, 3, 5, 24, 40, { 3, 1, 1, CAUSAL, .n_past = 2 }, 0, 0 },
+    { 2,
+      8,
+      7,
+      12,
+      17,
+      { 1, 3, 3, .stride_t = 1, .stride = 2, .upsample = 1, .groups = 1, .bottom = 1, .right = 1 },
+      0,
+      0 },
+    { 2,
+      7,
+      6,
+      9,
+      17,
+      { 1, 3, 3, .stride_t = 1, .stride = 2, SAME3, .upsample = 1, .groups = 1 },
+      0,
+      0 },
+    { 2, 6, 8, 16, 48, { 1, 2, 2, .stride_t = 1, .stride = 2, .upsample = 1, .groups = 1 }, 0, 0 },
+    { 2,
+      5,
+      6,
+      10,
+      21,
+      { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 2, .groups = 1 },
+      0,
+      0 },
+    { 1,
+      4,
+      3,
+      7,
+      8,
+      { 1, 5, 3, .stride_t = 1, .stride = 2, .top = 2, .left = 0, .bottom = 1, .right = 2,
+        .upsample = 2, .groups = 1 },
+      0,
+      0 },
+    { 1,
+      6,
+      7,
+      12,
+      8,
+      { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 1, .groups = 4 },
+      0,
+      0 },
+    { 1,
+      5,
+      6,
+      9,
+      9,
+      { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 1, .groups = 9 },
+      0,
+      0 },
+    { 1,
+      1,
+      70,
+      8,
+      40,
+      { 1, 1, 16, .stride_t = 1, .stride = 1, .left = 8, .right = 8, .upsample = 1, .groups = 2 },
+      0,
+      0 }, /* 1-D, even kernel */
+    { 1,
+      1,
+      200,
+      1,
+      20,
+      { 1, 1, 10, .stride_t = 1, .stride = 5, .upsample = 1, .groups = 1 },
+      0,
+      0 },
+    { 1, 1, 1, 4, 5, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
+    { 1,
+      29,
+      31,
+      7,
+      33,
+      { 1, 7, 7, .stride_t = 1, .stride = 1, .top = 3, .left = 3, .bottom = 3, .right = 3,
+        .upsample = 1, .groups = 1 },
+      0,
+      0 },
+};
+
+TEST(conv, every_level_and_thread_count_equals_plain_loops)
+{
+    for (size_t i = 0; i < COUNT(SHAPES); i++)
+        for (int n_held = 0; n_held <= SHAPES[i].g.n_past; n_held++) {
+            Case c;
+            open_case(&c, &SHAPES[i], n_held, DT_F32, i % 2 == 0);
+            CHECK(c.n_out > 0);
+            CHECK_INT(cpu_conv_method(&SHAPES[i]), CONV_DIRECT);
+            c.args.y = c.want;
+            cpu_conv_ref(&c.args);
+            c.args.y = c.y;
+            check_runs(&c);
+            close_case(&c);
+        }
+}
+
+TEST(conv, stored_types_are_widened_first)
+{
+    static const DType TYPES[] = { DT_F16, DT_BF16, DT_Q8_0 };
+    static const ConvShape S = { 1, 5, 6, 32, 18, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 };
+    for (size_t i = 0; i < COUNT(TYPES); i++) {
+        Kernels kernels;
+        kernels_fill(&kernels, ISA_REF);
+        if (!kernels.pack[TYPES[i]]) continue;
+        Case c;
+        open_case(&c, &S, 1, TYPES[i], true);
+        c.args.y = c.want;
+        cpu_conv_ref(&c.args);
+        c.args.y = c.y;
+        check_runs(&c);
+        close_case(&c);
+    }
+}
+
+/* ---- against f64 ---- */
+
+static double exact_at(const ConvArgs *a, int64_t t, int64_t y, int64_t x, int64_t o)
+{
+    const ConvShape *s = &a->shape;
+    const ConvGeometry *g = &s->g;
+    const int64_t depth = s->cin / g->groups, first = o / (s->cout / g->groups) * depth;
+    double sum = a->bias ? (double)a->bias[o] : 0.0;
+    for (int64_t k = 0; k < weight_cols(s); k++) {
+        const int64_t kx = k % g->kw, ky = k / g->kw % g->kh, jt = k / g->kw / g->kh % g->kt;
+        const int64_t f = t * g->stride_t + jt - g->n_past;
+        const int64_t iy = y * g->stride + ky - g->top, ix = x * g->stride + kx - g->left;
+        if (f < -a->n_held || iy < 0 || ix < 0 || iy >= s->h * g->upsample ||
+            ix >= s->w * g->upsample)
+            continue;
+        const float *frame = f < 0 ? a->past[a->n_held + f] : a->x + f * s->h * s->w * s->cin;
+        float w;
+        widen_row(&w, &a->w, o, k, 1);
+        sum += (double)w * (double)frame[(iy / g->upsample * s->w + ix / g->upsample) * s->cin +
+                                         first + k / g->kw / g->kh / g->kt];
+    }
+    return sum;
+}
+
+/** Root of the mean squared error over the root mean square of the exact result. */
+static double relative_error(const Case *c)
+{
+    const ConvOutput out = cpu_conv_output(&c->args.shape);
+    double error = 0, size = 0;
+    int64_t at = 0;
+    for (int64_t t = 0; t < out.frames; t++)
+        for (int64_t y = 0; y < out.h; y++)
+            for (int64_t x = 0; x < out.w; x++)
+                for (int64_t o = 0; o < c->args.shape.cout; o++, at++) {
+                    double want = exact_at(&c->args, t, y, x, o);
+                    if (c->args.residual) want += (double)c->args.residual[at];
+                    error += ((double)c->y[at] - want) * ((double)c->y[at] - want);
+                    size += want * want;
+                }
+    return sqrt(error / size);
+}
+
+TEST(conv, direct_error_is_that_of_its_chains)
+{
+    for (size_t i = 0; i < COUNT(SHAPES); i++) {
+        Case c;
+        open_case(&c, &SHAPES[i], SHAPES[i].g.n_past, DT_F32, true);
+        run(&c.args, isa_detect(), 2);
+        /* a chain of n terms of one size errs by about 2^-25 sqrt(n) in the mean; n <= 600 here */
+        CHECK(relative_error(&c) <= 0x1p-25 * sqrt(600.0));
+        close_case(&c);
+    }
+}
+
+/* ---- chunks of time ---- */
+
+/** A causal convolution over all frames at once, and frame by frame with the past handed on. */
+static void check_chunks(const ConvShape *whole, const int *chunk, int n_chunks)
+{
+    Case c;
+    open_case(&c, whole, 0, DT_F32, true);
+    c.args.y = c.want;
+    run(&c.args, isa_detect(), 2);
+    const int64_t in_floats = whole->h * whole->w * whole->cin;
+    int64_t first = 0, at = 0;
+    for (int i = 0; i < n_chunks; i++) {
+        ConvArgs part = c.args;
+        const float *past[MAX_PAST];
+        const int64_t held = first < whole->g.n_past ? first : whole->g.n_past;
+        for (int64_t p = 0; p < held; p++)
+            past[p] = c.x + (first - held + p) * in_floats;
+        part.shape.frames = chunk[i];
+        part.x = c.x + first * in_floats;
+        part.past = past;
+        part.n_held = (int)held;
+        part.y = c.y + at;
+        part.residual = c.residual + at;
+        run(&part, isa_detect(), 2);
+        const ConvOutput out = cpu_conv_output(&part.shape);
+        at += out.frames * out.h * out.w * whole->cout;
+        first += chunk[i];
+    }
+    CHECK_INT(first, whole->frames);
+    CHECK_INT(at, c.n_out);
+    CHECK(equal_bits(c.y, c.want, c.n_out));
+    close_case(&c);
+}
+
+TEST(conv, chunks_of_time_equal_the_whole_sequence)
+{
+    static const int ONES[] = { 1, 1, 1, 1, 1, 1 }, MIXED[] = { 1, 4, 1 }, PAIRS[] = { 2, 4 };
+    static const ConvShape CAUSAL3 = { 6, 5, 7, 20, 17, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 },
+                                       0, 0 };
+    static const ConvShape HALVE = {
+        6,  3,  4,
+        20, 17, { 3, 1, 1, .stride_t = 2, .stride = 1, .upsample = 1, .groups = 1, .n_past = 1 },
+        0,  0
+    };
+    check_chunks(&CAUSAL3, ONES, 6);
+    check_chunks(&CAUSAL3, MIXED, 3);
+    check_chunks(&HALVE, PAIRS, 2);
+}
+
+TEST(conv, nothing_to_do_writes_nothing)
+{
+    const ConvShape s = { 1, 2, 2, 4, 4, { 1, 3, 3, CAUSAL }, 0, 0 }; /* kernel above the image */
+    const ConvOutput out = cpu_conv_output(&s);
+    CHECK(out.h <= 0 && out.w <= 0);
+    CHECK(cpu_conv_workspace_bytes(&s, 3) < (1 << 20));
+}
