@@ -19,8 +19,6 @@ typedef struct Weight {
     size_t bytes;         /**< in the file and in memory */
     int32_t unit;         /**< index in the job's unit table; -1 when by_row */
     size_t unit_offset;   /**< where in the unit's block [bytes, multiple of 64] */
-    int32_t file;         /**< index in the job's file table */
-    uint64_t file_offset; /**< of the first byte in that file */
     bool by_row;
 } Weight;
 

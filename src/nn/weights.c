@@ -1,0 +1,281 @@
+/* weights.c  Binding names to file entries, and reading units into the slab. */
+#include "nn/weights.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+
+enum { UNIT_ALIGN = 64, MAX_NAME = 512, MAX_LISTED = 10 };
+
+void weight_table_init(WeightTable *table, Arena *arena)
+{
+    *table = (WeightTable){ .arena = arena };
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* An exponent of all ones means NaN or infinity. */
+static bool all_finite(DType type, const void *data, size_t bytes)
+{
+    const unsigned char *at = data;
+    unsigned bad = 0;
+    if (type == DT_F32) {
+        for (size_t i = 0; i + 4 <= bytes; i += 4) {
+            uint32_t v;
+            memcpy(&v, at + i, sizeof v);
+            bad |= (v & 0x7f800000u) == 0x7f800000u;
+        }
+    } else if (type == DT_F16 || type == DT_BF16) {
+        const uint16_t ones = type == DT_F16 ? 0x7c00 : 0x7f80;
+        for (size_t i = 0; i + 2 <= bytes; i += 2) {
+            uint16_t v;
+            memcpy(&v, at + i, sizeof v);
+            bad |= (v & ones) == ones;
+        }
+    } else if (type == DT_F8_E4M3) {
+        for (size_t i = 0; i < bytes; i++)
+            bad |= (at[i] & 0x7f) == 0x7f;
+    } else if (type == DT_F8_E5M2) {
+        for (size_t i = 0; i < bytes; i++)
+            bad |= (at[i] & 0x7c) == 0x7c;
+    }
+    return bad == 0;
+}
+
+static SnugStatus check_finite(BoundWeight *b, const void *data, SnugError *err)
+{
+    if (atomic_load_explicit(&b->checked, memory_order_relaxed)) return SNUG_OK;
+    if (!all_finite(b->weight.dtype, data, b->weight.bytes))
+        return error_set(err, SNUG_ERR_FILE, "%s: %s: the weights hold NaN or infinity",
+                         checkpoint_path(b->checkpoint), b->weight.name);
+    atomic_store_explicit(&b->checked, true, memory_order_relaxed);
+    return SNUG_OK;
+}
+
+SnugStatus weight_table_read(const WeightTable *table, int32_t unit, void *to, SnugError *err)
+{
+    for (BoundWeight *b = table->units[unit].first; b; b = b->next) {
+        unsigned char *at = (unsigned char *)to + b->weight.unit_offset;
+        TRY(checkpoint_read(b->checkpoint, b->entry, 0, b->weight.bytes, at, err));
+        checkpoint_forget(b->checkpoint, b->entry);
+        TRY(check_finite(b, at, err));
+    }
+    return SNUG_OK;
+}
+
+SnugStatus weight_table_read_row(const WeightTable *table, const Weight *weight, int64_t row,
+                                 void *to, SnugError *err)
+{
+    (void)table;
+    const BoundWeight *b = (const BoundWeight *)(const void *)weight;
+    const size_t bytes = weight->bytes / (size_t)weight->shape.dim[0];
+    TRY(checkpoint_read(b->checkpoint, b->entry, (size_t)row * bytes, bytes, to, err));
+    if (all_finite(weight->dtype, to, bytes)) return SNUG_OK;
+    return error_set(err, SNUG_ERR_FILE, "%s: %s: row %lld holds NaN or infinity",
+                     checkpoint_path(b->checkpoint), weight->name, (long long)row);
+}
+
+/* ---- binding -------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static void problem(Weights *w, const char *format, ...)
+{
+    if (w->n_problems++ >= MAX_LISTED) return;
+    va_list args;
+    va_start(args, format);
+    const size_t room = sizeof w->problems - w->n_problem_text;
+    int n = vsnprintf(w->problems + w->n_problem_text, room, format, args);
+    va_end(args);
+    if (n > 0) w->n_problem_text += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+void weights_begin(Weights *w, WeightTable *table, const Checkpoint *checkpoint, const char *model)
+{
+    *w = (Weights){ .table = table, .checkpoint = checkpoint, .model = model, .unit = -1 };
+    w->used = arena_array(table->arena, (size_t)checkpoint_count(checkpoint) + 1, sizeof *w->used);
+    w->no_memory = !w->used;
+}
+
+SnugStatus weights_end(Weights *w, SnugError *err)
+{
+    if (w->no_memory) return error_set(err, SNUG_ERR_MEMORY, "no memory for the weight table");
+    if (w->n_problems)
+        return error_set(err, SNUG_ERR_FILE, "%s: %s does not fit its configuration (%d problem%s):%s%s",
+                         checkpoint_path(w->checkpoint), w->model, w->n_problems,
+                         w->n_problems == 1 ? "" : "s", w->problems,
+                         w->n_problems > MAX_LISTED ? "\n  ..." : "");
+    char names[512];
+    const int32_t unused = checkpoint_unused(w->checkpoint, w->used, names, sizeof names);
+    char *warnings = w->table->warnings;
+    const size_t used = strlen(warnings);
+    if (unused)
+        (void)snprintf(warnings + used, sizeof w->table->warnings - used,
+                       "%s: %d unexpected tensor%s ignored: %s\n", checkpoint_path(w->checkpoint),
+                       unused, unused == 1 ? "" : "s", names);
+    return SNUG_OK;
+}
+
+static bool grow_units(WeightTable *table)
+{
+    if (table->n_units < table->max_units) return true;
+    const int32_t max = table->max_units ? 2 * table->max_units : 64;
+    WeightUnit *units = arena_array(table->arena, (size_t)max, sizeof *units);
+    if (!units) return false;
+    if (table->n_units) memcpy(units, table->units, (size_t)table->n_units * sizeof *units);
+    table->units = units;
+    table->max_units = max;
+    return true;
+}
+
+static void set_prefix(Weights *w, const char *format, va_list args)
+{
+    int n = vsnprintf(w->prefix, sizeof w->prefix - 1, format, args);
+    if (n > 0 && (size_t)n < sizeof w->prefix - 1) (void)strcat(w->prefix, ".");
+}
+
+void weights_unit(Weights *w, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    set_prefix(w, format, args);
+    va_end(args);
+    if (w->no_memory || !grow_units(w->table)) {
+        w->no_memory = true;
+        return;
+    }
+    w->unit = w->table->n_units++;
+    WeightUnit *unit = &w->table->units[w->unit];
+    *unit = (WeightUnit){ .bytes = 0 };
+    (void)snprintf(unit->name, sizeof unit->name, "%s.%s", w->model, w->prefix);
+    unit->name[strlen(unit->name) - 1] = '\0'; /* the last dot */
+}
+
+void weights_prefix(Weights *w, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    set_prefix(w, format, args);
+    va_end(args);
+}
+
+static bool full_name(const Weights *w, const char *name, char full[MAX_NAME])
+{
+    const int n = snprintf(full, MAX_NAME, "%s%s", w->prefix, name);
+    return n > 0 && n < MAX_NAME;
+}
+
+static int32_t find(const Weights *w, const char *name)
+{
+    char full[MAX_NAME];
+    return full_name(w, name, full) ? checkpoint_find(w->checkpoint, full) : -1;
+}
+
+bool weights_has(const Weights *w, const char *name)
+{
+    return find(w, name) >= 0;
+}
+
+void weights_ignore(Weights *w, const char *name)
+{
+    const int32_t i = find(w, name);
+    if (i >= 0 && w->used) w->used[i] = true;
+}
+
+/* Equal but for dimensions of one. */
+static bool same_shape(const Entry *entry, Shape want)
+{
+    int i = 0, k = 0;
+    for (;;) {
+        while (i < entry->rank && entry->dim[i] == 1)
+            i++;
+        while (k < want.rank && want.dim[k] == 1)
+            k++;
+        if (i == entry->rank || k == want.rank) return i == entry->rank && k == want.rank;
+        if (entry->dim[i++] != want.dim[k++]) return false;
+    }
+}
+
+static bool computable(DType type)
+{
+    return type == DT_F32 || type == DT_F16 || type == DT_BF16 || type == DT_F8_E4M3 ||
+           type == DT_F8_E5M2;
+}
+
+static BoundWeight *bind(Weights *w, const char *name, Shape shape)
+{
+    char full[MAX_NAME], got[SHAPE_TEXT], need[SHAPE_TEXT];
+    const int32_t index = find(w, name);
+    if (w->no_memory || !full_name(w, name, full)) return NULL;
+    if (index < 0) {
+        problem(w, "\n  missing %s %s", full, shape_text(shape, need, sizeof need));
+        return NULL;
+    }
+    const Entry *entry = checkpoint_entry(w->checkpoint, index);
+    w->used[index] = true;
+    if (!same_shape(entry, shape)) {
+        problem(w, "\n  %s: the file has %s, the network needs %s", full,
+                entry_shape_text(entry, got, sizeof got), shape_text(shape, need, sizeof need));
+        return NULL;
+    }
+    if (!computable(entry->dtype)) {
+        problem(w, "\n  %s: stored as %s, which snug cannot compute with", full, entry->type_name);
+        return NULL;
+    }
+    BoundWeight *b = arena_take(w->table->arena, sizeof *b);
+    if (!b) {
+        w->no_memory = true;
+        return NULL;
+    }
+    b->weight = (Weight){ .name = entry->name, .dtype = entry->dtype, .shape = shape,
+                          .bytes = entry->bytes, .unit = -1 };
+    b->checkpoint = w->checkpoint;
+    b->entry = entry;
+    return b;
+}
+
+const Weight *weights_tensor(Weights *w, const char *name, Shape shape)
+{
+    BoundWeight *b = bind(w, name, shape);
+    if (!b || w->unit < 0) return NULL;
+    WeightUnit *unit = &w->table->units[w->unit];
+    b->weight.unit = w->unit;
+    b->weight.unit_offset = unit->bytes;
+    if (unit->last) unit->last->next = b;
+    else unit->first = b;
+    unit->last = b;
+    if (!size_add(unit->bytes, size_align(b->weight.bytes, UNIT_ALIGN), &unit->bytes))
+        w->no_memory = true;
+    return &b->weight;
+}
+
+const Weight *weights_table(Weights *w, const char *name, int64_t rows, int64_t cols)
+{
+    BoundWeight *b = bind(w, name, SHAPE(rows, cols));
+    if (!b) return NULL;
+    b->weight.by_row = true;
+    return &b->weight;
+}
+
+static const Weight *part(Weights *w, const char *name, const char *suffix, Shape shape)
+{
+    char full[MAX_NAME];
+    (void)snprintf(full, sizeof full, "%s.%s", name, suffix);
+    return weights_tensor(w, full, shape);
+}
+
+void weights_linear(Weights *w, Linear *linear, const char *name, int64_t in, int64_t out, Bias bias)
+{
+    linear->weight = part(w, name, "weight", SHAPE(out, in));
+    linear->bias = bias == BIAS ? part(w, name, "bias", SHAPE(out)) : NULL;
+}
+
+void weights_conv(Weights *w, Conv *conv, const char *name, int64_t in, int64_t out, int kt, int kh,
+                  int kw, Bias bias)
+{
+    conv->kt = kt;
+    conv->kh = kh;
+    conv->kw = kw;
+    conv->weight = part(w, name, "weight", SHAPE(out, in, kt, kh, kw));
+    conv->bias = bias == BIAS ? part(w, name, "bias", SHAPE(out)) : NULL;
+}

@@ -1,0 +1,99 @@
+/* weights.h  The one list of a network's weights: bind by name, check shapes, group into units.
+ *
+ * A model writes its list once (`toy_weights(m, w)`); the same list loads, checks, prices and
+ * streams. Errors are collected: weights_end names the missing, mis-shaped and unexpected. */
+#ifndef NN_WEIGHTS_H
+#define NN_WEIGHTS_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "compute/weight.h"
+#include "formats/checkpoint.h"
+
+/** A weight and where it comes from. */
+typedef struct BoundWeight {
+    Weight weight; /* first: a const Weight * of this table is a BoundWeight * */
+    const Checkpoint *checkpoint;
+    const Entry *entry;
+    struct BoundWeight *next; /* in the unit */
+    atomic_bool checked;      /* scanned for NaN and infinity once */
+} BoundWeight;
+
+/** A block of weights that the planner keeps, evicts and prefetches as one. */
+typedef struct WeightUnit {
+    char name[64];          /**< "transformer.blocks.3" */
+    size_t bytes;           /**< of the block, a multiple of 64 */
+    BoundWeight *first, *last; /**< chain of its weights */
+} WeightUnit;
+
+/** All weights of a job: units of all its networks. Lives in its arena. */
+typedef struct WeightTable {
+    Arena *arena;
+    WeightUnit *units;
+    int32_t n_units, max_units;
+    char warnings[1024]; /**< lines about tensors that no network asked for */
+} WeightTable;
+
+void weight_table_init(WeightTable *table, Arena *arena);
+
+/** Read every weight of a unit to its place in the block at `to`. SNUG_ERR_FILE also when a value
+ *  is NaN or infinite (looked for once per weight).  Threads: any. */
+SNUG_MUST_USE SnugStatus weight_table_read(const WeightTable *table, int32_t unit, void *to,
+                                           SnugError *err);
+/** Read one row of a by_row weight, in its stored dtype. */
+SNUG_MUST_USE SnugStatus weight_table_read_row(const WeightTable *table, const Weight *weight,
+                                               int64_t row, void *to, SnugError *err);
+
+/** Builder for one network. Fields are private. */
+typedef struct Weights {
+    WeightTable *table;
+    const Checkpoint *checkpoint;
+    const char *model;  /* "transformer" */
+    char prefix[128];   /* "blocks.3." */
+    int32_t unit;       /* -1 before the first weights_unit */
+    bool *used;         /* [tensors of the checkpoint] */
+    char problems[1536];
+    size_t n_problem_text;
+    int n_problems;
+    bool no_memory;
+} Weights;
+
+typedef enum Bias { NO_BIAS = 0, BIAS } Bias;
+
+/** Dense layer: weight [out, in], bias [out] or NULL. */
+typedef struct Linear {
+    const Weight *weight, *bias;
+} Linear;
+/** Convolution: weight [out, in, kt, kh, kw] (2-D: kt = 1), bias or NULL. */
+typedef struct Conv {
+    const Weight *weight, *bias;
+    int kt, kh, kw;
+} Conv;
+
+/** `model` is a static string for unit names and messages. */
+void weights_begin(Weights *w, WeightTable *table, const Checkpoint *checkpoint, const char *model);
+/** SNUG_ERR_FILE when a tensor is missing, mis-shaped or of a dtype no kernel takes; tensors nobody
+ *  asked for become a line of table->warnings. */
+SNUG_MUST_USE SnugStatus weights_end(Weights *w, SnugError *err);
+
+/** Start a unit; its name is also the prefix of the names that follow: "blocks.%d". "" is none. */
+__attribute__((format(printf, 2, 3))) void weights_unit(Weights *w, const char *format, ...);
+/** Other prefix, same unit: "decoder.mid_block". "" is none. */
+__attribute__((format(printf, 2, 3))) void weights_prefix(Weights *w, const char *format, ...);
+
+/** Tensor prefix.name; dimensions equal to 1 are not compared. NULL (and noted) if absent. */
+const Weight *weights_tensor(Weights *w, const char *name, Shape shape);
+/** Is there a tensor prefix.name? (optional parts) */
+bool weights_has(const Weights *w, const char *name);
+/** Embedding table [rows, cols], read row by row, in no unit. */
+const Weight *weights_table(Weights *w, const char *name, int64_t rows, int64_t cols);
+/** name.weight, name.bias. */
+void weights_linear(Weights *w, Linear *linear, const char *name, int64_t in, int64_t out, Bias bias);
+void weights_conv(Weights *w, Conv *conv, const char *name, int64_t in, int64_t out, int kt, int kh,
+                  int kw, Bias bias);
+/** A tensor that files may carry and snug does not need ("position_ids"): not unexpected. */
+void weights_ignore(Weights *w, const char *name);
+
+#endif
