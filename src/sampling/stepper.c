@@ -1,0 +1,41 @@
+/* stepper.c  Sums over slots become combine operations; a renaming costs nothing. */
+#include "sampling/stepper.h"
+
+#include "compute/ops.h"
+
+void stepper_init(Stepper *stepper)
+{
+    for (int i = 0; i < SLOT_COUNT; i++)
+        stepper->slot[i] = NO_TENSOR;
+}
+
+static Tensor sum_up(Run *r, const Stepper *stepper, const StepSum *sum)
+{
+    Tensor x[STEP_MAX_TERMS];
+    if (!run_ok(r)) return NO_TENSOR;
+    for (int i = 0; i < sum->n; i++) {
+        x[i] = stepper->slot[sum->from[i]];
+        if (!tensor_exists(x[i]))
+            return run_fail(r, SNUG_ERR_INTERNAL, "sampling: steps are not taken in order");
+    }
+    if (sum->n == 1 && sum->coef[0] == 1.0f) return x[0];
+    return op_combine(r, sum->n, sum->coef, x);
+}
+
+Tensor stepper_step(Run *r, Stepper *stepper, const Scheduler *s, int i, Tensor x, Tensor v)
+{
+    StepProgram program;
+    scheduler_step(s, i, &program);
+    stepper->slot[SLOT_X] = x;
+    stepper->slot[SLOT_V] = v;
+    for (int k = 0; k < program.n; k++)
+        stepper->slot[program.sum[k].to] = sum_up(r, stepper, &program.sum[k]);
+    return stepper->slot[SLOT_X];
+}
+
+Tensor stepper_mix(Run *r, float sigma, Tensor data, Tensor noise)
+{
+    const float coef[] = { 1.0f - sigma, sigma };
+    const Tensor x[] = { data, noise };
+    return op_combine(r, 2, coef, x);
+}
