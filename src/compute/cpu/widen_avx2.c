@@ -219,7 +219,9 @@ INLINE void pack_terms(float *to, const Stored *w, int64_t n0, int64_t k0, int64
                        WidenTerms *widen)
 {
     _Alignas(32) float terms[SIDE * WIDEN_MAX_BLOCK];
-    Stored part = { .type = DT_F32, .data = terms, .row_bytes = sizeof terms / SIDE, .scale = 1.0f };
+    Stored part = {
+        .type = DT_F32, .data = terms, .row_bytes = sizeof terms / SIDE, .scale = 1.0f
+    };
     for (int64_t k = 0; k < kc; k += WIDEN_MAX_BLOCK) {
         const int64_t n = kc - k < WIDEN_MAX_BLOCK ? kc - k : WIDEN_MAX_BLOCK;
         for (int half = 0; half < PANEL; half += SIDE) {

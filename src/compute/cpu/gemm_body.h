@@ -1,0 +1,132 @@
+/* gemm_body.h  Product blocks by register tiles of TILE_ROWS rows x 2 vectors of columns.
+ *
+ * Included by gemm_avx2.c (6 x 16: 12 accumulators, 2 vectors of the panel, 1 broadcast = 15 of 16
+ * registers) and gemm_avx512.c (14 x 32: 28 + 2 + 1 of 32; its two vectors come from two panels),
+ * after vec.h and a definition of TILE_ROWS (6 or 14).
+ *
+ * The accumulators are named variables: gcc 12 keeps an array of them in memory and stores
+ * all of it on every k (66 instead of 186 GFLOP/s on Zen 3). */
+#include "compute/cpu/kernels.h"
+
+#if TILE_ROWS == 6
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
+#else
+#define EACH_ROW(DO)                                                                               \
+    DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
+#endif
+
+/** Where one tile reads its panel: vectors at low and high, PANEL floats per term. */
+typedef struct TilePanel {
+    const float *low, *high;
+    int64_t n0; /**< first column */
+} TilePanel;
+
+/** Fewer columns than lanes. Apart, or it is unrolled into every tile. */
+static __attribute__((noinline)) void finish_part(const GemmTile *tile, int64_t row, int64_t n0,
+                                                  const float *sums)
+{
+    float *c = tile->c[row] + n0;
+    for (int64_t j = 0; j < tile->cols - n0; j++) {
+        const float sum = tile->add ? c[j] + sums[j] : sums[j];
+        c[j] = tile->bias ? sum + tile->bias[n0 + j] : sum;
+    }
+}
+
+/** Add to the old value, add the bias, store. */
+VEC_INLINE void finish(const GemmTile *tile, int64_t row, int64_t n0, vfloat sum)
+{
+    if (tile->cols - n0 < VLEN) {
+        float sums[VLEN];
+        vec_store(sums, sum);
+        finish_part(tile, row, n0, sums);
+        return;
+    }
+    float *c = tile->c[row] + n0;
+    if (tile->add) sum = vec_load(c) + sum;
+    if (tile->bias) sum = sum + vec_load(tile->bias + n0);
+    vec_store(c, sum);
+}
+
+/** `rows` rows from `row` on against one or two vectors of columns; both counts are constants
+ *  where this is inlined. */
+VEC_INLINE void tile_rows(const GemmTile *tile, int64_t row, TilePanel p, int rows, int vectors)
+{
+    const int64_t n_taps = tile->tap ? tile->n_taps : 1;
+#define ZERO(i) vfloat low##i = vec_set(0.0f), high##i = low##i;
+    EACH_ROW(ZERO)
+    for (int64_t t = 0; t < n_taps; t++) {
+        const int64_t offset = tile->tap ? tile->tap[t] : 0;
+#define POINT(i) const float *a##i = tile->a[row + (i < rows ? i : 0)] + offset;
+        EACH_ROW(POINT)
+#pragma GCC unroll 4
+        for (int64_t k = 0; k < tile->kc; k++, p.low += PANEL, p.high += PANEL) {
+            const vfloat b0 = vec_load(p.low), b1 = vectors > 1 ? vec_load(p.high) : b0;
+#define STEP(i)                                                                                    \
+    if (i < rows) {                                                                                \
+        const vfloat x = vec_set(a##i[k]);                                                         \
+        low##i = vec_fma(x, b0, low##i);                                                           \
+        if (vectors > 1) high##i = vec_fma(x, b1, high##i);                                        \
+    }
+            EACH_ROW(STEP)
+        }
+    }
+#define FINISH(i)                                                                                  \
+    if (i < rows) {                                                                                \
+        finish(tile, row + i, p.n0, low##i);                                                       \
+        if (vectors > 1 && tile->cols > p.n0 + VLEN) finish(tile, row + i, p.n0 + VLEN, high##i);  \
+    }
+    EACH_ROW(FINISH)
+}
+
+static void tile_any(const GemmTile *tile, int64_t row, TilePanel p, int64_t rows)
+{
+    switch (rows) {
+#define CASE(i)                                                                                    \
+    case i + 1:                                                                                    \
+        tile_rows(tile, row, p, i + 1, 2);                                                         \
+        break;
+        EACH_ROW(CASE)
+    default:
+        break;
+    }
+}
+
+#if VLEN_IS_PANEL
+/** An odd panel at the end. */
+static void tile_single(const GemmTile *tile, int64_t row, TilePanel p, int64_t rows)
+{
+    switch (rows) {
+#define SINGLE(i)                                                                                  \
+    case i + 1:                                                                                    \
+        tile_rows(tile, row, p, i + 1, 1);                                                         \
+        break;
+        EACH_ROW(SINGLE)
+    default:
+        break;
+    }
+}
+#endif
+
+static void gemm_block_body(const GemmTile *tile)
+{
+    const int64_t depth = tile->kc * (tile->tap ? tile->n_taps : 1);
+    int64_t rows;
+    for (int64_t row = 0; row < tile->rows; row += rows) {
+        const int64_t left = tile->rows - row, tiles = (left + TILE_ROWS - 1) / TILE_ROWS;
+        rows = (left + tiles - 1) / tiles; /* 8 rows as 4 + 4, not 6 + 2 */
+        for (int64_t n0 = 0; n0 < tile->cols; n0 += 2 * VLEN) {
+            TilePanel p = { tile->b + n0 * depth, NULL, n0 };
+#if VLEN_IS_PANEL
+            p.high = p.low + depth * PANEL;
+            if (tile->cols - n0 <= PANEL) {
+                p.high = p.low;
+                tile_single(tile, row, p, rows);
+                continue;
+            }
+#else
+            p.high = p.low + VLEN;
+#endif
+            tile_any(tile, row, p, rows);
+        }
+    }
+}
