@@ -164,8 +164,9 @@ static SnugStatus get_weights(Follow *f, const Op *op, OpPlaces *places, SnugErr
     const Residency *r = f->o.residency;
     const int32_t before = f->next_load;
     while (f->next_load < r->n_loads && r->loads[f->next_load].need_op <= f->next_op) {
-        f->load_of[r->loads[f->next_load].unit] = f->next_load;
-        f->next_load++;
+        const Load *load = &r->loads[f->next_load];
+        f->load_of[load->unit] = f->next_load++;
+        see_peak(f, load->offset + f->o.unit_bytes[load->unit]);
     }
     if (f->next_load != before) TRY(wait_loads(f, f->next_load, err));
     for (int i = 0; i < op->n_weights; i++) {
@@ -176,7 +177,6 @@ static SnugStatus get_weights(Follow *f, const Op *op, OpPlaces *places, SnugErr
             return error_set(err, SNUG_ERR_INTERNAL, "%s is used but was never planned", w->name);
         const size_t at = r->loads[load].offset + w->unit_offset;
         places->weight[i] = f->o.slab->base + at;
-        see_peak(f, at + w->bytes);
     }
     return SNUG_OK;
 }

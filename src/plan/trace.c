@@ -136,10 +136,12 @@ static SnugStatus record_note(void *self, RunNote note, const char *text, int in
                               SnugError *err)
 {
     Trace *trace = self;
+    (void)index;
+    (void)count;
     if (note == RUN_STAGE) TRY(record_stage(trace, text, err));
     if (!trace->n_stages)
         return error_set(err, SNUG_ERR_INTERNAL, "a step before the first stage");
-    if (note == RUN_STEP && index == 0) trace->stages[trace->n_stages - 1].steps = count;
+    if (note == RUN_STEP) trace->stages[trace->n_stages - 1].steps++;
     if (!grow(trace->heap, (void **)&trace->segments, trace->n_segments, &trace->max_segments,
               sizeof *trace->segments))
         return no_memory(err);

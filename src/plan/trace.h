@@ -31,7 +31,7 @@ typedef struct TraceSegment {
 typedef struct TraceStage {
     char name[48];
     int32_t first_op, end_op;
-    int32_t steps; /**< loop length announced inside, 0 none */
+    int32_t steps; /**< steps announced inside, 0 none */
 } TraceStage;
 
 typedef struct Trace {
