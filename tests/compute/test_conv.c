@@ -320,6 +320,102 @@ TEST(conv, direct_error_is_that_of_its_chains)
     }
 }
 
+/* ---- Winograd ---- */
+
+/** 8 x 8 tiles or a little more, with tails everywhere. */
+static const ConvShape TILED[] = {
+    { 1, 29, 31, 33, 35, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
+    { 3, 32, 32, 32, 32, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
+    { 2, 30, 37, 40, 33, { 1, 3, 3, CAUSAL, SAME3 }, 0, 0 },
+    { 1,
+      16,
+      15,
+      48,
+      40,
+      { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 2, .groups = 1 },
+      0,
+      0 },
+    { 2, 13, 90, 34, 50, { 1, 3, 3, CAUSAL, .top = 2, .left = 0, .bottom = 1, .right = 1 }, 0, 0 },
+    { 6, 30, 32, 32, 37, { 2, 3, 3, CAUSAL, SAME3, .n_past = 1 }, 0, 0 },
+};
+
+TEST(conv, winograd_gives_equal_bits_on_every_level_and_thread_count)
+{
+    for (size_t i = 0; i < COUNT(TILED); i++)
+        for (int n_held = 0; n_held <= TILED[i].g.n_past; n_held++) {
+            Case c;
+            open_case(&c, &TILED[i], n_held, DT_F32, i % 2 == 0);
+            CHECK_INT(cpu_conv_method(&TILED[i]), CONV_WINOGRAD);
+            c.args.y = c.want;
+            run(&c.args, ISA_REF, 1);
+            c.args.y = c.y;
+            check_runs(&c);
+            close_case(&c);
+        }
+}
+
+TEST(conv, winograd_error_is_that_of_a_direct_sum)
+{
+    for (size_t i = 0; i < COUNT(TILED); i++) {
+        Case c;
+        open_case(&c, &TILED[i], TILED[i].g.n_past, DT_F32, true);
+        run(&c.args, isa_detect(), 2);
+        const double error = relative_error(&c);
+        print_message("relative error %.2e\n", error);
+        /* measured 6.3e-7 .. 7.3e-7; a direct chain of 27 * 33 terms has 2^-25 sqrt(891) = 9e-7 */
+        CHECK(error <= 9e-7);
+        close_case(&c);
+    }
+}
+
+TEST(conv, winograd_widens_stored_types)
+{
+    static const DType TYPES[] = { DT_BF16, DT_Q8_0 };
+    for (size_t i = 0; i < COUNT(TYPES); i++) {
+        Case c;
+        open_case(&c, &TILED[1], 1, TYPES[i], true);
+        run(&c.args, isa_detect(), 2);
+        CHECK(relative_error(&c) <= 9e-7);
+        memcpy(c.want, c.y, (size_t)c.n_out * sizeof *c.want);
+        check_runs(&c);
+        close_case(&c);
+    }
+}
+
+/** Rows 0..15 and 16..end of an image as two bands with real halo rows: the same bits. */
+TEST(conv, bands_equal_the_whole_image)
+{
+    static const ConvShape WHOLE[] = {
+        { 1, 37, 33, 32, 33, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
+        { 1, 37, 13, 9, 33, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
+    };
+    enum { CUT = 16 };
+    for (size_t i = 0; i < COUNT(WHOLE); i++) {
+        const ConvShape *s = &WHOLE[i];
+        const int64_t in_row = s->w * s->cin, out_row = s->w * s->cout;
+        Case c;
+        open_case(&c, s, 0, DT_F32, true);
+        c.args.y = c.want;
+        run(&c.args, isa_detect(), 2);
+        ConvArgs band = c.args;
+        band.y = c.y;
+        band.shape.image_h = s->h;
+        band.shape.image_w = s->w;
+        band.shape.h = CUT + 1;
+        band.shape.g.bottom = 0;
+        run(&band, isa_detect(), 2);
+        band.shape.h = s->h - CUT + 1;
+        band.shape.g.top = 0;
+        band.shape.g.bottom = 1;
+        band.x = c.x + (CUT - 1) * in_row;
+        band.y = c.y + CUT * out_row;
+        band.residual = c.residual + CUT * out_row;
+        run(&band, isa_detect(), 2);
+        CHECK(equal_bits(c.y, c.want, c.n_out));
+        close_case(&c);
+    }
+}
+
 /* ---- chunks of time ---- */
 
 /** A causal convolution over all frames at once, and frame by frame with the past handed on. */
@@ -366,6 +462,8 @@ TEST(conv, chunks_of_time_equal_the_whole_sequence)
     };
     check_chunks(&CAUSAL3, ONES, 6);
     check_chunks(&CAUSAL3, MIXED, 3);
+    check_chunks(&TILED[5], ONES, 6);
+    check_chunks(&TILED[5], MIXED, 3);
     check_chunks(&HALVE, PAIRS, 2);
 }
 

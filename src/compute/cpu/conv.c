@@ -19,18 +19,31 @@ ConvOutput cpu_conv_output(const ConvShape *s)
 
 ConvMethod cpu_conv_method(const ConvShape *s)
 {
-    (void)s;
-    return CONV_DIRECT;
+    const ConvGeometry *g = &s->g;
+    const ConvOutput out = cpu_conv_output(s);
+    const int64_t h = s->image_h > 0 ? s->image_h : out.h, w = s->image_w > 0 ? s->image_w : out.w;
+    const int64_t tiles =
+        ((h + WINOGRAD_OUT - 1) / WINOGRAD_OUT) * ((w + WINOGRAD_OUT - 1) / WINOGRAD_OUT);
+    const bool fits =
+        g->kh == 3 && g->kw == 3 && g->stride == 1 && g->stride_t == 1 && g->groups == 1;
+    return fits && s->cin >= CONV_WINOGRAD_CHANNELS && s->cout >= CONV_WINOGRAD_CHANNELS &&
+                   tiles >= CONV_WINOGRAD_TILES
+               ? CONV_WINOGRAD
+               : CONV_DIRECT;
 }
 
 size_t cpu_conv_workspace_bytes(const ConvShape *s, int threads)
 {
-    return conv_direct_bytes(s, threads);
+    return cpu_conv_method(s) == CONV_WINOGRAD ? conv_winograd_bytes(s, threads)
+                                               : conv_direct_bytes(s, threads);
 }
 
 void cpu_conv(const Kernels *kernels, Pool *pool, const ConvArgs *args, void *workspace)
 {
     const ConvOutput out = cpu_conv_output(&args->shape);
     if (out.frames <= 0 || out.h <= 0 || out.w <= 0) return;
-    conv_direct(kernels, pool, args, workspace);
+    if (cpu_conv_method(&args->shape) == CONV_WINOGRAD)
+        conv_winograd(kernels, pool, args, workspace);
+    else
+        conv_direct(kernels, pool, args, workspace);
 }

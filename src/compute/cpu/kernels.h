@@ -10,6 +10,7 @@
 #include "compute/cpu/numerics.h"
 #include "compute/cpu/rows.h"
 #include "compute/cpu/stored.h"
+#include "compute/cpu/winograd.h"
 
 /* Kernels are pure: raw rows in, rows out; no allocation, no failure, no threads.
  * To add one: its type and meaning here, a slot in Kernels, rows in kernels.def (reference

@@ -16,7 +16,9 @@ enum {
     GEMM_KB = 512,      /**< terms per chain of a matrix product; partial sums are added in order */
     ATTENTION_BK = 256, /**< keys per step of the streaming softmax, from key 0 */
     CONV_ROW_TERMS = 384, /**< from this many terms a row of convolution taps is a chain (conv.h) */
-    ROW_PARTIALS = 16     /**< partial sums of a row reduction */
+    CONV_WINOGRAD_CHANNELS = 32, /**< 3x3 with as many inputs and outputs, and as many tiles of */
+    CONV_WINOGRAD_TILES = 64,    /**< 4x4 in the whole image, is computed by F(4x4, 3x3) */
+    ROW_PARTIALS = 16            /**< partial sums of a row reduction */
 };
 
 /** Softmax is taken in powers of two: 2^(x log2 e). */

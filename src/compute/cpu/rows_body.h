@@ -112,49 +112,37 @@ void VARIANT(gelu_erf_mul)(float *y, const float *a, const float *b, int64_t n)
     map_pair(y, a, b, n, gelu_erf_mul_lanes);
 }
 
-/* ---- elementwise with parameters: lanes() does one vector, whole or the first n lanes ---- */
-
-VEC_INLINE vfloat load_some(const float *p, int64_t n)
-{
-    return n < VLEN ? vec_load_part(p, n) : vec_load(p);
-}
-VEC_INLINE void store_some(float *p, vfloat v, int64_t n)
-{
-    if (n < VLEN)
-        vec_store_part(p, v, n);
-    else
-        vec_store(p, v);
-}
+/* ---- elementwise with parameters ---- */
 
 void VARIANT(scale)(float *y, const float *x, float s, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VLEN)
-        store_some(y + i, vec_set(s) * load_some(x + i, n - i), n - i);
+        vec_store_some(y + i, vec_set(s) * vec_load_some(x + i, n - i), n - i);
 }
 
 void VARIANT(clamp)(float *y, const float *x, float low, float high, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VLEN) {
-        const vfloat v = vec_max(vec_set(low), load_some(x + i, n - i));
-        store_some(y + i, vec_min(vec_set(high), v), n - i);
+        const vfloat v = vec_max(vec_set(low), vec_load_some(x + i, n - i));
+        vec_store_some(y + i, vec_min(vec_set(high), v), n - i);
     }
 }
 
 void VARIANT(lerp)(float *y, const float *a, const float *b, float s, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VLEN) {
-        const vfloat from = load_some(a + i, n - i), to = load_some(b + i, n - i);
-        store_some(y + i, vec_fma(vec_set(s), to - from, from), n - i);
+        const vfloat from = vec_load_some(a + i, n - i), to = vec_load_some(b + i, n - i);
+        vec_store_some(y + i, vec_fma(vec_set(s), to - from, from), n - i);
     }
 }
 
 void VARIANT(combine)(float *y, const float *const *x, const float *coef, int n_x, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VLEN) {
-        vfloat t = vec_set(coef[0]) * load_some(x[0] + i, n - i);
+        vfloat t = vec_set(coef[0]) * vec_load_some(x[0] + i, n - i);
         for (int k = 1; k < n_x; k++)
-            t = vec_fma(vec_set(coef[k]), load_some(x[k] + i, n - i), t);
-        store_some(y + i, t, n - i);
+            t = vec_fma(vec_set(coef[k]), vec_load_some(x[k] + i, n - i), t);
+        vec_store_some(y + i, t, n - i);
     }
 }
 
@@ -164,8 +152,8 @@ void VARIANT(affine_rows)(float *y, const float *x, const float *mul, const floa
     for (int64_t r = 0; r < rows; r++, x += cols, y += cols)
         for (int64_t c = 0; c < cols; c += VLEN) {
             const int64_t n = cols - c;
-            const vfloat factor = load_some(mul + c, n), term = load_some(add + c, n);
-            store_some(y + c, vec_fma(load_some(x + c, n), factor, term), n);
+            const vfloat factor = vec_load_some(mul + c, n), term = vec_load_some(add + c, n);
+            vec_store_some(y + c, vec_fma(vec_load_some(x + c, n), factor, term), n);
         }
 }
 
@@ -175,8 +163,8 @@ void VARIANT(gated_add)(float *y, const float *x, const float *gate, const float
     for (int64_t r = 0; r < rows; r++, x += cols, z += cols, y += cols)
         for (int64_t c = 0; c < cols; c += VLEN) {
             const int64_t n = cols - c;
-            const vfloat factor = load_some(gate + c, n), term = load_some(x + c, n);
-            store_some(y + c, vec_fma(factor, load_some(z + c, n), term), n);
+            const vfloat factor = vec_load_some(gate + c, n), term = vec_load_some(x + c, n);
+            vec_store_some(y + c, vec_fma(factor, vec_load_some(z + c, n), term), n);
         }
 }
 
@@ -255,11 +243,11 @@ VEC_INLINE vfloat norm_lanes(vfloat n, const float *mul, const float *add, float
                              int64_t left)
 {
     if (mul && add) {
-        const vfloat factor = vec_set(mul_plus) + load_some(mul, left);
-        return vec_fma(n, factor, load_some(add, left));
+        const vfloat factor = vec_set(mul_plus) + vec_load_some(mul, left);
+        return vec_fma(n, factor, vec_load_some(add, left));
     }
-    if (mul) return n * (vec_set(mul_plus) + load_some(mul, left));
-    if (add) return n + load_some(add, left);
+    if (mul) return n * (vec_set(mul_plus) + vec_load_some(mul, left));
+    if (add) return n + vec_load_some(add, left);
     return n;
 }
 
@@ -267,10 +255,10 @@ VEC_INLINE void norm_row(float *y, const float *x, const float *mul, const float
                          float mul_plus, float mean, float inverse, int64_t cols)
 {
     for (int64_t c = 0; c < cols; c += VLEN) {
-        const vfloat n = (load_some(x + c, cols - c) - vec_set(mean)) * vec_set(inverse);
-        store_some(y + c,
-                   norm_lanes(n, mul ? mul + c : mul, add ? add + c : add, mul_plus, cols - c),
-                   cols - c);
+        const vfloat n = (vec_load_some(x + c, cols - c) - vec_set(mean)) * vec_set(inverse);
+        vec_store_some(y + c,
+                       norm_lanes(n, mul ? mul + c : mul, add ? add + c : add, mul_plus, cols - c),
+                       cols - c);
     }
 }
 
@@ -294,9 +282,9 @@ VEC_INLINE void scale_row(float *y, const float *x, const float *w, float factor
                           MapLanes *f)
 {
     for (int64_t c = 0; c < cols; c += VLEN) {
-        vfloat n = load_some(x + c, cols - c) * vec_set(factor);
-        if (w) n = n * load_some(w + c, cols - c);
-        store_some(y + c, f(n), cols - c);
+        vfloat n = vec_load_some(x + c, cols - c) * vec_set(factor);
+        if (w) n = n * vec_load_some(w + c, cols - c);
+        vec_store_some(y + c, f(n), cols - c);
     }
 }
 
@@ -379,8 +367,8 @@ void VARIANT(rope_pairs)(float *y, const float *x, const float *table, int64_t r
         for (int64_t h = 0; h < heads; h++, x += head_dim, y += head_dim)
             for (int64_t i = 0; i < head_dim; i += VLEN) {
                 const int64_t n = head_dim - i;
-                const vfloat v = load_some(x + i, n), angles = load_some(table + i, n);
+                const vfloat v = vec_load_some(x + i, n), angles = vec_load_some(table + i, n);
                 const vfloat rotated = swap_pairs(v) * signed_sines(angles);
-                store_some(y + i, vec_fma(v, first_of_pairs(angles), rotated), n);
+                vec_store_some(y + i, vec_fma(v, first_of_pairs(angles), rotated), n);
             }
 }

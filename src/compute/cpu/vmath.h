@@ -24,6 +24,25 @@ VEC_INLINE vfloat vec_set(float x)
 {
     return x;
 }
+VEC_INLINE vfloat vec_load(const float *p)
+{
+    return *p;
+}
+VEC_INLINE void vec_store(float *p, vfloat v)
+{
+    *p = v;
+}
+/** The first n lanes; all of them when n >= VLEN. */
+VEC_INLINE vfloat vec_load_some(const float *p, int64_t n)
+{
+    (void)n;
+    return *p;
+}
+VEC_INLINE void vec_store_some(float *p, vfloat v, int64_t n)
+{
+    (void)n;
+    *p = v;
+}
 VEC_INLINE vfloat vec_fma(vfloat a, vfloat b, vfloat c)
 {
     return fmaf(a, b, c);
@@ -39,6 +58,17 @@ VEC_INLINE vfloat vec_min(vfloat a, vfloat b)
 #else
 #include "compute/cpu/vec.h"
 typedef uint32_t vbits __attribute__((vector_size(VLEN * 4)));
+VEC_INLINE vfloat vec_load_some(const float *p, int64_t n)
+{
+    return n < VLEN ? vec_load_part(p, n) : vec_load(p);
+}
+VEC_INLINE void vec_store_some(float *p, vfloat v, int64_t n)
+{
+    if (n < VLEN)
+        vec_store_part(p, v, n);
+    else
+        vec_store(p, v);
+}
 #endif
 
 VEC_INLINE vbits vmath_bits(vfloat x)

@@ -1,0 +1,3 @@
+/* winograd_neon.c  The transforms of winograd_body.h. */
+#define VARIANT(name) name##_neon
+#include "compute/cpu/winograd_body.h"
