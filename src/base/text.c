@@ -186,17 +186,20 @@ void text_addf(TextBuilder *builder, const char *format, ...)
 
 void text_add_json(TextBuilder *builder, const char *bytes, size_t n)
 {
+    static const char NAMED[] = "\"\\\b\f\n\r\t", LETTER[] = "\"\\bfnrt";
+    size_t from = 0;
     text_add(builder, "\"", 1);
-    for (size_t i = 0, from = 0; i <= n; i++) {
-        unsigned char c = i < n ? (unsigned char)bytes[i] : '"';
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) continue;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        if (c >= 0x20 && c != '"' && c != '\\') continue;
         text_add(builder, bytes + from, i - from);
         from = i + 1;
-        if (i == n) break;
-        if (c == '"' || c == '\\')
-            text_addf(builder, "\\%c", c);
+        const char *named = c ? strchr(NAMED, c) : NULL;
+        if (named)
+            text_addf(builder, "\\%c", LETTER[named - NAMED]);
         else
             text_addf(builder, "\\u%04x", (unsigned)c);
     }
+    text_add(builder, bytes + from, n - from);
     text_add(builder, "\"", 1);
 }

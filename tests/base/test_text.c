@@ -61,8 +61,8 @@ TEST(text, builder_grows_and_escapes_json)
         text_addf(&b, "%d,", i);
     CHECK(!b.failed && b.n == 1890 && strlen(b.at) == b.n);
     text_release(&b);
-    text_add_json(&b, "a\"\\\n\x7f\0\xc3\xa9", 8);
-    CHECK_TEXT(b.at, "\"a\\\"\\\\\\u000a\\u007f\\u0000\xc3\xa9\"");
+    text_add_json(&b, "a\"\\\n\x1f\0\xc3\xa9", 8);
+    CHECK_TEXT(b.at, "\"a\\\"\\\\\\n\\u001f\\u0000\xc3\xa9\"");
     text_release(&b);
     CHECK_INT(heap_now_bytes(heap), 0);
     heap_fail_at(heap, 1);
