@@ -10,7 +10,7 @@
 static SnugStatus read_activation(Umt5Config *cfg, Json config, SnugError *err)
 {
     const char *proj = NULL;
-    TRY(json_text(config, "feed_forward_proj", "gated-gelu", &proj, err));
+    TRY(json_text(config, "feed_forward_proj", cfg->shared_bias ? "relu" : "gated-gelu", &proj, err));
     cfg->gated = strncmp(proj, "gated-", 6) == 0;
     const char *name = cfg->gated ? proj + 6 : proj;
     /* transformers maps "gated-gelu" to gelu_new, the tanh form */
@@ -27,7 +27,10 @@ SnugStatus umt5_config_read(Umt5Config *cfg, Json config, SnugError *err)
 {
     int64_t layers, heads, buckets, distance;
     double eps;
+    const char *type = NULL;
     *cfg = (Umt5Config){ 0 };
+    TRY(json_text(config, "model_type", "umt5", &type, err));
+    cfg->shared_bias = strcmp(type, "t5") == 0;
     TRY(json_int(config, "vocab_size", 250112, 1, 1 << 21, &cfg->vocab, err));
     TRY(json_int(config, "d_model", 512, 1, 1 << 16, &cfg->dim, err));
     TRY(json_int(config, "d_kv", 64, 1, 512, &cfg->head_dim, err));
@@ -54,8 +57,9 @@ static void layer_weights(const Umt5Config *cfg, Umt5Layer *l, Weights *w, int i
     weights_linear(w, &l->k, "layer.0.SelfAttention.k", c, inner, NO_BIAS);
     weights_linear(w, &l->v, "layer.0.SelfAttention.v", c, inner, NO_BIAS);
     weights_linear(w, &l->o, "layer.0.SelfAttention.o", inner, c, NO_BIAS);
-    l->bias_table = weights_tensor(w, "layer.0.SelfAttention.relative_attention_bias.weight",
-                                   SHAPE(cfg->buckets, cfg->heads));
+    if (i == 0 || !cfg->shared_bias)
+        l->bias_table = weights_tensor(w, "layer.0.SelfAttention.relative_attention_bias.weight",
+                                       SHAPE(cfg->buckets, cfg->heads));
     l->norm2 = weights_tensor(w, "layer.1.layer_norm.weight", SHAPE(c));
     weights_linear(w, &l->up, cfg->gated ? "layer.1.DenseReluDense.wi_1" : "layer.1.DenseReluDense.wi",
                    c, f, NO_BIAS);
@@ -86,13 +90,15 @@ static Tensor feed_forward(Run *r, const Umt5 *m, const Umt5Layer *l, Tensor x)
     return nn_linear(r, op_gated_activation(r, gate, up, m->cfg.activation), &l->down);
 }
 
-static Tensor encode_layer(Run *r, const Umt5 *m, const Umt5Layer *l, Tensor x)
+static Tensor encode_layer(Run *r, const Umt5 *m, const Umt5Layer *l, Tensor x, Tensor *bias)
 {
     const Umt5Config *cfg = &m->cfg;
     Tensor y = op_rms_norm(r, x, l->norm1, cfg->eps);
     Tensor q = nn_linear(r, y, &l->q), k = nn_linear(r, y, &l->k), v = nn_linear(r, y, &l->v);
     AttentionOptions options = { .scale = 1.0f, .has_bias = true };
-    options.bias = op_position_bias(r, l->bias_table, x.shape.dim[0], cfg->max_distance);
+    if (l->bias_table)
+        *bias = op_position_bias(r, l->bias_table, x.shape.dim[0], cfg->max_distance);
+    options.bias = *bias;
     y = op_attention(r, (Heads){ q, 0 }, (Heads){ k, 0 }, (Heads){ v, 0 }, cfg->heads,
                      cfg->head_dim, &options);           /* [R, H * D] */
     x = op_add(r, x, nn_linear(r, y, &l->o));            /* [R, C] */
@@ -103,6 +109,7 @@ static Tensor encode_layer(Run *r, const Umt5 *m, const Umt5Layer *l, Tensor x)
 void umt5_encode(Run *r, const Umt5 *m, int n_prompts, const int32_t *const *ids, const int64_t *n,
                  Tensor *out)
 {
+    Tensor bias[UMT5_MAX_PROMPTS];
     for (int p = 0; p < n_prompts; p++) {
         out[p] = op_embed(r, m->embedding, ids[p], n[p]); /* [R, C] */
         run_tap(r, "umt5.embed", p, out[p]);
@@ -110,7 +117,7 @@ void umt5_encode(Run *r, const Umt5 *m, int n_prompts, const int32_t *const *ids
     for (int i = 0; i < m->cfg.layers; i++) {
         run_block(r);
         for (int p = 0; p < n_prompts; p++) {
-            out[p] = encode_layer(r, m, &m->layer[i], out[p]);
+            out[p] = encode_layer(r, m, &m->layer[i], out[p], &bias[p]);
             run_tap(r, "umt5.block", (int64_t)p * UMT5_MAX_LAYERS + i, out[p]);
         }
     }

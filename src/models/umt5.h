@@ -1,7 +1,8 @@
-/* umt5.h  umT5 text encoder: tokens in, one vector per token out.
+/* umt5.h  umT5 and T5 text encoders: tokens in, one vector per token out.
  *
  * Reference: transformers UMT5EncoderModel (5.23); golden: tools/oracle, tests/golden/umt5.
- * Paper: arXiv:2010.11934 (mT5), with its own relative bias in every layer. */
+ * Paper: arXiv:2010.11934 (mT5). umT5 has a relative bias of its own in every layer; T5 one in the
+ * first layer that all share. */
 #ifndef MODELS_UMT5_H
 #define MODELS_UMT5_H
 
@@ -14,6 +15,7 @@ typedef struct Umt5Config {
     int64_t vocab, dim, head_dim, ffn_dim;
     int layers, heads, buckets, max_distance;
     float eps;
+    bool shared_bias; /* T5: only layer 0 has a bias table */
     bool gated; /* feed_forward_proj "gated-...": two input projections */
     Activation activation;
 } Umt5Config;

@@ -1,0 +1,184 @@
+/* snug.h  Run big diffusion pipelines inside a memory budget.
+ *
+ *     SnugEngine *engine; SnugJob *job; SnugPlan *plan; SnugError err;
+ *     snug_engine_open(&engine, &(SnugEngineOptions){ .ram_bytes = 8ull << 30 }, &err);
+ *     snug_job_create(&job, engine, "wan-ti2v", &err);
+ *     snug_job_set(job, "model", "Wan2.2-TI2V-5B-Diffusers", &err);
+ *     snug_job_set(job, "prompt", "a red ball rolls to the right", &err);
+ *     snug_job_set(job, "output", "ball.mp4", &err);
+ *     snug_plan_create(&plan, job, &err);     // tells first: peak, traffic, time; or refuses
+ *     snug_run(job, plan, on_event, NULL, &err);
+ *
+ * Every call returns a status; on failure the SnugError (which may be NULL) tells what, where and
+ * what would do. The library never prints, exits or reads the environment. */
+#ifndef SNUG_SNUG_H
+#define SNUG_SNUG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "snug/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SNUG_API __attribute__((visibility("default")))
+
+/** "0.1.0" */
+SNUG_API const char *snug_version(void);
+/** Exit code of the CLI for a status: 0 done, 1 failed, 2 usage, 3 budget, 4 bad file, 130. */
+SNUG_API int snug_exit_code(SnugStatus status);
+
+/* ---- engine --------------------------------------------------------------------------------- */
+
+/** Threads, kernels and the budget. One run at a time; calls from one thread unless said. */
+typedef struct SnugEngine SnugEngine;
+
+typedef struct SnugEngineOptions {
+    size_t ram_bytes;   /**< hard limit of the process's resident memory; 0: what is free now, less
+                             a reserve */
+    int threads;        /**< compute threads; 0: one per usable processor */
+    const char *isa;    /**< "ref", "avx2", "avx512", "neon"; NULL: the best that runs here */
+    const char *device; /**< "cpu"; NULL: "cpu" */
+} SnugEngineOptions;
+
+/** *out is NULL after a failure. SNUG_ERR_ARG: an instruction set or device this machine lacks. */
+SNUG_API SNUG_MUST_USE SnugStatus snug_engine_open(SnugEngine **out, const SnugEngineOptions *options,
+                                                   SnugError *err);
+/** All jobs and plans of the engine must be freed before. NULL is fine. */
+SNUG_API void snug_engine_close(SnugEngine *engine);
+/** The budget in force [bytes]. */
+SNUG_API size_t snug_engine_ram_bytes(const SnugEngine *engine);
+/** Compute threads and instruction set in use. */
+SNUG_API int snug_engine_threads(const SnugEngine *engine);
+SNUG_API const char *snug_engine_isa(const SnugEngine *engine);
+
+/** "8GiB", "512MiB", "1.5GB" -> bytes. SNUG_ERR_ARG for anything else. */
+SNUG_API SNUG_MUST_USE SnugStatus snug_parse_bytes(const char *text, size_t *out, SnugError *err);
+
+/* ---- pipelines and options ------------------------------------------------------------------ */
+
+typedef enum SnugOptionKind {
+    SNUG_OPTION_TEXT,
+    SNUG_OPTION_PATH,
+    SNUG_OPTION_INT,
+    SNUG_OPTION_FLOAT,
+    SNUG_OPTION_SIZE, /**< WIDTHxHEIGHT [px] */
+    SNUG_OPTION_FLAG
+} SnugOptionKind;
+
+/** One option of a job: the same row makes the flag, the job field, the range check and the help. */
+typedef struct SnugOption {
+    const char *name; /**< "guidance-low"; NULL ends a table */
+    SnugOptionKind kind;
+    const char *default_text; /**< NULL: none, or the model's own */
+    double min, max;          /**< numbers and sides of sizes */
+    const char *value_name;   /**< "N", "FILE" */
+    const char *help;
+} SnugOption;
+
+/** Name and one line about pipeline `index` (from 0); NULL past the last. */
+SNUG_API const char *snug_pipeline_name(int index);
+SNUG_API const char *snug_pipeline_summary(int index);
+/** Option `index` of a pipeline, those common to all at the end; NULL past the last. */
+SNUG_API const SnugOption *snug_pipeline_option(const char *pipeline, int index);
+
+/* ---- job ------------------------------------------------------------------------------------ */
+
+/** One request. */
+typedef struct SnugJob SnugJob;
+
+SNUG_API SNUG_MUST_USE SnugStatus snug_job_create(SnugJob **out, SnugEngine *engine,
+                                                  const char *pipeline, SnugError *err);
+/** Set an option by name; the text is copied. SNUG_ERR_ARG names the range. */
+SNUG_API SNUG_MUST_USE SnugStatus snug_job_set(SnugJob *job, const char *option, const char *value,
+                                               SnugError *err);
+/** Stop the job's run at the next operation. Any thread, also a signal handler. */
+SNUG_API void snug_job_cancel(SnugJob *job);
+/** NULL is fine; frees nothing of its plans. */
+SNUG_API void snug_job_free(SnugJob *job);
+
+/* ---- plan ----------------------------------------------------------------------------------- */
+
+/** What will happen: peak, residency, traffic, time. */
+typedef struct SnugPlan SnugPlan;
+
+/**
+ * Plan a job without running it: the pipeline's own code is rehearsed on shapes. Reads checkpoint
+ * headers and tokenises, reads no weights.
+ * @return SNUG_ERR_ARG: impossible request, err names the nearest possible; SNUG_ERR_FILE: a file
+ *         is malformed or does not fit; SNUG_ERR_BUDGET: nothing fits, err names the smallest
+ *         budget that would
+ */
+SNUG_API SNUG_MUST_USE SnugStatus snug_plan_create(SnugPlan **out, SnugJob *job, SnugError *err);
+SNUG_API void snug_plan_free(SnugPlan *plan);
+
+/** Figures of a plan or a run. */
+typedef struct SnugFigures {
+    size_t budget_bytes;      /**< the limit */
+    size_t fixed_bytes;       /**< code, libraries, tables, output writer: not tensors */
+    size_t slab_bytes;        /**< planned: activations and weights, to the byte */
+    size_t slab_peak_bytes;   /**< measured; 0 in a plan */
+    size_t process_peak_bytes; /**< planned bound, or measured peak resident size */
+    double moved_bytes;       /**< weights read */
+    double bound_bytes;       /**< no schedule could read less */
+    double seconds;           /**< predicted or measured */
+    double stall_seconds;     /**< measured: compute waited for weights */
+    double flops;
+} SnugFigures;
+SNUG_API SnugFigures snug_plan_figures(const SnugPlan *plan);
+/** A table by stage for people, and the same as JSON; owned by the plan. */
+SNUG_API const char *snug_plan_text(const SnugPlan *plan);
+SNUG_API const char *snug_plan_json(const SnugPlan *plan);
+
+/* ---- run ------------------------------------------------------------------------------------ */
+
+typedef enum SnugEventKind {
+    SNUG_EVENT_STAGE,    /**< a stage begins */
+    SNUG_EVENT_PROGRESS, /**< now and then inside a stage, and at each step */
+    SNUG_EVENT_WARNING,  /**< text */
+    SNUG_EVENT_OUTPUT,   /**< text: a file was written */
+    SNUG_EVENT_DONE      /**< figures are final */
+} SnugEventKind;
+
+typedef struct SnugEvent {
+    SnugEventKind kind;
+    const char *stage; /**< name of the stage in progress */
+    int step, n_steps; /**< step counts from 1; 0: no steps here */
+    double fraction;   /**< of the whole request's work, 0..1 */
+    double seconds, seconds_left; /**< since the start; seconds_left < 0: not known yet */
+    size_t memory_bytes, budget_bytes; /**< resident now, and the limit */
+    const char *text;
+} SnugEvent;
+
+/** Called on the thread of snug_run. The event lives during the call. */
+typedef void SnugEventFunction(void *context, const SnugEvent *event);
+
+/**
+ * Run a job as planned. Output files appear under their final names only when complete.
+ * @param plan      a plan of this job as it is set now
+ * @param on_event  may be NULL
+ * @return SNUG_ERR_CANCELLED after snug_job_cancel; SNUG_ERR_FILE, SNUG_ERR_IO, SNUG_ERR_NUMERIC
+ */
+SNUG_API SNUG_MUST_USE SnugStatus snug_run(SnugJob *job, const SnugPlan *plan,
+                                           SnugEventFunction *on_event, void *context,
+                                           SnugError *err);
+/** Measured figures of the last run. */
+SNUG_API SnugFigures snug_job_figures(const SnugJob *job);
+/** Where the memory went in the last run, a table for people; owned by the job. */
+SNUG_API const char *snug_job_memory_text(const SnugJob *job);
+
+/* ---- models --------------------------------------------------------------------------------- */
+
+/** What a folder or file holds: components, classes, tensors, dtypes, sizes, as text; free with
+ *  snug_text_free. Reads headers only. */
+SNUG_API SNUG_MUST_USE SnugStatus snug_models_inspect(char **out, const char *path, bool json,
+                                                      bool tensors, SnugError *err);
+SNUG_API void snug_text_free(char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

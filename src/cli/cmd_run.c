@@ -1,0 +1,91 @@
+/* cmd_run.c  snug run PIPELINE ..., snug plan PIPELINE ...: the same arguments. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static SnugJob *volatile running_job; /* for the signal handler only */
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    SnugJob *job = running_job;
+    if (job) snug_job_cancel(job);
+}
+
+static void catch_interrupts(SnugJob *job)
+{
+    running_job = job;
+    struct sigaction action = { .sa_handler = job ? on_interrupt : SIG_DFL };
+    (void)sigemptyset(&action.sa_mask);
+    action.sa_flags = (int)SA_RESETHAND; /* a second Ctrl-C ends the process at once */
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+static bool wants_help(const char *command, int argc, char **argv)
+{
+    if (argc < 1 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
+        cli_help_pipelines(command);
+        return true;
+    }
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            cli_help_pipeline(command, argv[0]);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int run_job(SnugJob *job, const CliOptions *options)
+{
+    SnugError err = { { 0 } };
+    SnugPlan *plan = NULL;
+    CliProgress progress;
+    cli_progress_init(&progress, options);
+    catch_interrupts(job);
+    SnugStatus status = snug_plan_create(&plan, job, &err);
+    if (status == SNUG_OK) status = snug_run(job, plan, cli_progress_event, &progress, &err);
+    catch_interrupts(NULL);
+    cli_progress_end(&progress);
+    if (status == SNUG_OK && !options->quiet && !options->events)
+        (void)fprintf(stderr, "%s", snug_job_memory_text(job));
+    snug_plan_free(plan);
+    return status == SNUG_OK ? 0 : cli_fail(status, &err);
+}
+
+int cmd_run(int argc, char **argv)
+{
+    if (wants_help("run", argc, argv)) return argc < 1 ? CLI_USAGE : 0;
+    SnugEngine *engine = NULL;
+    SnugJob *job = NULL;
+    CliOptions options;
+    int code = cli_open(&engine, &job, &options, argv[0], argc - 1, argv + 1);
+    if (code == 0) code = run_job(job, &options);
+    snug_job_free(job);
+    snug_engine_close(engine);
+    return code;
+}
+
+int cmd_plan(int argc, char **argv)
+{
+    if (wants_help("plan", argc, argv)) return argc < 1 ? CLI_USAGE : 0;
+    SnugEngine *engine = NULL;
+    SnugJob *job = NULL;
+    SnugPlan *plan = NULL;
+    SnugError err = { { 0 } };
+    CliOptions options;
+    int code = cli_open(&engine, &job, &options, argv[0], argc - 1, argv + 1);
+    if (code == 0) {
+        const SnugStatus status = snug_plan_create(&plan, job, &err);
+        if (status != SNUG_OK) code = cli_fail(status, &err);
+        else (void)printf("%s%s", options.json ? snug_plan_json(plan) : snug_plan_text(plan),
+                          options.json ? "\n" : "");
+    }
+    snug_plan_free(plan);
+    snug_job_free(job);
+    snug_engine_close(engine);
+    return code;
+}

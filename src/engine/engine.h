@@ -1,0 +1,74 @@
+/* engine.h  Inside the public API: what engine, job and plan hold. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/pool.h"
+#include "compute/cpu/device.h"
+#include "pipelines/pipeline.h"
+#include "plan/follow.h"
+#include "snug/snug.h"
+
+struct SnugEngine {
+    Heap *heap;
+    Pool *pool;
+    CpuDevice cpu;
+    Device device;
+    size_t ram_bytes;
+    size_t base_rss_bytes; /* when the engine was opened */
+};
+
+/** Options every pipeline has. */
+typedef struct CommonRequest {
+    const char *output, *save_latents, *taps, *preview, *report;
+} CommonRequest;
+extern const Option COMMON_OPTIONS[];
+
+struct SnugJob {
+    SnugEngine *engine;
+    const Pipeline *pipeline;
+    Arena request_arena; /* option values */
+    void *request;       /* the pipeline's struct */
+    CommonRequest common;
+    unsigned char *given; /* per pipeline option: set by the caller */
+    atomic_bool cancel;
+    int version; /* counts snug_job_set: a plan belongs to one */
+    /* while prepared */
+    Arena arena;
+    WeightTable weights;
+    PipelineContext context;
+    PipelineInfo info;
+    void *prepared;
+    size_t *unit_bytes;
+    /* of the last run */
+    SnugFigures figures;
+    char *memory_text;
+};
+
+struct SnugPlan {
+    SnugJob *job;
+    int version;
+    Heap *heap;
+    Arena arena;
+    Trace trace;
+    Placement placement;
+    Residency residency;
+    RunKnobs knobs;
+    SnugFigures figures;
+    size_t writer_bytes; /* reserved for the output */
+    char *text, *json;
+};
+
+/** Open the pipeline if it is not open yet: files, tokens, bindings. */
+SNUG_MUST_USE SnugStatus job_prepare(SnugJob *job, SnugError *err);
+/** Close what job_prepare opened. */
+void job_unprepare(SnugJob *job);
+/** Text and JSON of a finished plan (plan_text.c). */
+SNUG_MUST_USE SnugStatus plan_describe(SnugPlan *plan, SnugError *err);
+
+/** A Run over the engine's device. */
+Run engine_run(SnugEngine *engine, const RunHooks *hooks, SnugError *err);
+
+#endif

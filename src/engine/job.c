@@ -1,0 +1,150 @@
+/* job.c  A request: options by name, and the open files behind it. */
+#include "engine/engine.h"
+
+#include <string.h>
+
+#define AT(field) offsetof(CommonRequest, field)
+
+/* clang-format off */
+const Option COMMON_OPTIONS[] = {
+    { { "output",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "result: .mp4 .webm .gif .png (grid) .npy (f32 [F, H, W, 3] in 0..1), or a folder for PNGs" }, AT(output) },
+    { { "save-latents", SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write the final latents as .npy [C, T, h, w]" }, AT(save_latents) },
+    { { "taps",         SNUG_OPTION_PATH, NULL, 0, 0, "DIR",  "write intermediates as .npy for comparison" }, AT(taps) },
+    { { "preview",      SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "small PNG of the latent, rewritten after each step" }, AT(preview) },
+    { { "report",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write plan and measurements as JSON" }, AT(report) },
+    { { NULL, SNUG_OPTION_TEXT, NULL, 0, 0, NULL, NULL }, 0 },
+};
+/* clang-format on */
+
+const char *snug_pipeline_name(int index)
+{
+    const Pipeline *p = pipeline_at(index);
+    return p ? p->name : NULL;
+}
+
+const char *snug_pipeline_summary(int index)
+{
+    const Pipeline *p = pipeline_at(index);
+    return p ? p->summary : NULL;
+}
+
+const SnugOption *snug_pipeline_option(const char *pipeline, int index)
+{
+    const Pipeline *p = pipeline_find(pipeline);
+    const Option *tables[] = { p ? p->options : NULL, COMMON_OPTIONS };
+    for (int t = 0; t < 2 && index >= 0; t++)
+        for (const Option *o = tables[t]; o && o->public_part.name; o++)
+            if (index-- == 0) return &o->public_part;
+    return NULL;
+}
+
+static SnugStatus unknown_pipeline(const char *name, SnugError *err)
+{
+    (void)error_set(err, SNUG_ERR_ARG, "pipeline \"%.50s\" is not known; there are:", name);
+    for (int i = 0; err && pipeline_at(i); i++) {
+        const size_t used = strlen(err->text);
+        (void)strncat(err->text, " ", sizeof err->text - used - 1);
+        (void)strncat(err->text, pipeline_at(i)->name, sizeof err->text - used - 2);
+    }
+    return SNUG_ERR_ARG;
+}
+
+static SnugStatus fill_defaults(SnugJob *job, SnugError *err)
+{
+    job->request = arena_take(&job->request_arena, job->pipeline->request_bytes);
+    if (!job->request) return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
+    TRY(option_defaults(job->pipeline->options, job->request, &job->request_arena, err));
+    return option_defaults(COMMON_OPTIONS, &job->common, &job->request_arena, err);
+}
+
+SnugStatus snug_job_create(SnugJob **out, SnugEngine *engine, const char *pipeline, SnugError *err)
+{
+    *out = NULL;
+    const Pipeline *p = pipeline_find(pipeline);
+    if (!p) return unknown_pipeline(pipeline, err);
+    SnugJob *job = heap_take(engine->heap, sizeof *job, "job");
+    if (!job) return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
+    job->engine = engine;
+    job->pipeline = p;
+    arena_init(&job->request_arena, engine->heap, "request");
+    arena_init(&job->arena, engine->heap, "job");
+    const SnugStatus status = fill_defaults(job, err);
+    if (status == SNUG_OK) *out = job;
+    else snug_job_free(job);
+    return status;
+}
+
+SnugStatus snug_job_set(SnugJob *job, const char *option, const char *value, SnugError *err)
+{
+    const Option *o = option_find(job->pipeline->options, option);
+    void *request = job->request;
+    if (!o) {
+        o = option_find(COMMON_OPTIONS, option);
+        request = &job->common;
+    }
+    if (!o)
+        return error_set(err, SNUG_ERR_ARG, "--%.50s is not an option of %s", option,
+                         job->pipeline->name);
+    TRY(option_parse(o, request, &job->request_arena, value, err));
+    job->version++;
+    job_unprepare(job);
+    return SNUG_OK;
+}
+
+void snug_job_cancel(SnugJob *job)
+{
+    atomic_store(&job->cancel, true);
+}
+
+void snug_job_free(SnugJob *job)
+{
+    if (!job) return;
+    Heap *heap = job->engine->heap;
+    job_unprepare(job);
+    heap_give(heap, job->memory_text);
+    arena_release(&job->arena);
+    arena_release(&job->request_arena);
+    heap_give(heap, job);
+}
+
+static SnugStatus list_units(SnugJob *job, SnugError *err)
+{
+    job->unit_bytes = arena_array(&job->arena, (size_t)job->weights.n_units + 1, sizeof(size_t));
+    if (!job->unit_bytes) return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
+    for (int32_t i = 0; i < job->weights.n_units; i++)
+        job->unit_bytes[i] = job->weights.units[i].bytes;
+    return SNUG_OK;
+}
+
+SnugStatus job_prepare(SnugJob *job, SnugError *err)
+{
+    if (job->prepared) return SNUG_OK;
+    job->info = (PipelineInfo){ 0 };
+    weight_table_init(&job->weights, &job->arena);
+    job->context = (PipelineContext){ .heap = job->engine->heap,
+                                      .arena = &job->arena,
+                                      .weights = &job->weights,
+                                      .preview = job->common.preview != NULL };
+    SnugStatus status =
+        job->pipeline->open(&job->prepared, &job->context, job->request, &job->info, err);
+    if (status == SNUG_OK) status = list_units(job, err);
+    if (status != SNUG_OK) job_unprepare(job);
+    return status;
+}
+
+void job_unprepare(SnugJob *job)
+{
+    if (job->prepared) job->pipeline->close(job->prepared);
+    job->prepared = NULL;
+    arena_release(&job->arena);
+}
+
+SnugFigures snug_job_figures(const SnugJob *job)
+{
+    return job->figures;
+}
+
+const char *snug_job_memory_text(const SnugJob *job)
+{
+    return job->memory_text ? job->memory_text : "";
+}

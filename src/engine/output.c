@@ -1,0 +1,161 @@
+/* output.c  Sorting the recipe's outputs: "frame", "latents", "preview", and taps by any other name. */
+#include "engine/output.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <errno.h>
+
+#include "formats/npy_write.h"
+#include "media/preview.h"
+
+struct Output {
+    SnugJob *job;
+    NpyWriter *array; /* --output x.npy */
+    float *frame; /* [H, W, 3] in 0..1 */
+    float *small; /* preview, [h, w, 3] */
+    int64_t n_frames;
+};
+
+static bool ends_with(const char *text, const char *suffix)
+{
+    const size_t n = strlen(text), k = strlen(suffix);
+    return n >= k && strcmp(text + n - k, suffix) == 0;
+}
+
+SnugStatus output_memory_bytes(SnugJob *job, size_t *out, SnugError *err)
+{
+    const char *path = job->common.output;
+    *out = (size_t)job->info.width * (size_t)job->info.height * 3 * sizeof(float);
+    if (!path || ends_with(path, ".npy")) return SNUG_OK;
+    return error_set(err, SNUG_ERR_ARG, "--output %s: the suffix is none of .npy", path);
+}
+
+static SnugStatus make_folder(const char *path, SnugError *err)
+{
+    if (mkdir(path, 0777) == 0 || errno == EEXIST) return SNUG_OK;
+    return error_set(err, SNUG_ERR_IO, "%s: cannot make this folder: %s", path, strerror(errno));
+}
+
+static SnugStatus open_files(Output *o, SnugError *err)
+{
+    const PipelineInfo *info = &o->job->info;
+    const CommonRequest *c = &o->job->common;
+    Heap *heap = o->job->engine->heap;
+    const size_t values = (size_t)info->width * (size_t)info->height * 3;
+    o->frame = heap_take(heap, values * sizeof(float), "output");
+    if (c->preview)
+        o->small = heap_take(heap, (size_t)info->latent_width * (size_t)info->latent_height * 3 * sizeof(float), "output");
+    if (!o->frame || (c->preview && !o->small))
+        return error_set(err, SNUG_ERR_MEMORY, "no memory for the output");
+    if (c->taps) TRY(make_folder(c->taps, err));
+    if (c->preview && !info->latent_rgb)
+        return error_set(err, SNUG_ERR_ARG, "--preview: this model brings no latent_rgb_factors for previews");
+    if (!c->output) return SNUG_OK;
+    const int64_t dim[4] = { info->frames, info->height, info->width, 3 };
+    return npy_create(&o->array, heap, c->output, dim, 4, err);
+}
+
+SnugStatus output_open(Output **out, SnugJob *job, SnugError *err)
+{
+    *out = NULL;
+    Output *o = heap_take(job->engine->heap, sizeof *o, "output");
+    if (!o) return error_set(err, SNUG_ERR_MEMORY, "no memory for the output");
+    o->job = job;
+    const SnugStatus status = open_files(o, err);
+    if (status == SNUG_OK) *out = o;
+    else output_close(o);
+    return status;
+}
+
+/* -1..1 to 0..1 as the reference: x / 2 + 0.5, clamped. */
+static SnugStatus take_frame(Output *o, const Op *op, const float *data, SnugError *err)
+{
+    const int64_t n = tensor_count(op->in[0]);
+    bool finite = true;
+    for (int64_t i = 0; i < n; i++) {
+        const float v = data[i] * 0.5f + 0.5f;
+        finite = finite && isfinite(v);
+        o->frame[i] = v < 0.0f ? 0.0f : v > 1.0f ? 1.0f : v;
+    }
+    if (!finite)
+        return error_set(err, SNUG_ERR_NUMERIC, "frame %lld holds NaN: the weights may be damaged",
+                         (long long)op->arg.output.index);
+    o->n_frames++;
+    return o->array ? npy_append(o->array, o->frame, n, err) : SNUG_OK;
+}
+
+/* Any tensor as it lies; a 4-D video [T, h, w, C] as torch's [C, T, h, w]. */
+static SnugStatus write_array(Output *o, const char *path, Tensor t, const float *data, SnugError *err)
+{
+    Heap *heap = o->job->engine->heap;
+    if (t.shape.rank != 4) return npy_write_f32(heap, path, data, t.shape.dim, t.shape.rank, err);
+    const int64_t c = t.shape.dim[3], pixels = tensor_count(t) / c;
+    const int64_t dim[4] = { c, t.shape.dim[0], t.shape.dim[1], t.shape.dim[2] };
+    NpyWriter *w = NULL;
+    float line[1024];
+    SnugStatus status = npy_create(&w, heap, path, dim, 4, err);
+    for (int64_t k = 0; k < c && status == SNUG_OK; k++)
+        for (int64_t p = 0; p < pixels && status == SNUG_OK;) {
+            int64_t n = 0;
+            while (n < 1024 && p < pixels)
+                line[n++] = data[p++ * c + k];
+            status = npy_append(w, line, n, err);
+        }
+    if (status == SNUG_OK) status = npy_commit(w, err);
+    npy_close(w);
+    return status;
+}
+
+static SnugStatus take_tap(Output *o, const Op *op, const float *data, SnugError *err)
+{
+    char path[4096], name[64];
+    (void)snprintf(name, sizeof name, "%s", op->arg.output.name);
+    if (snprintf(path, sizeof path, "%s/%s-%05lld.npy", o->job->common.taps, name,
+                 (long long)op->arg.output.index) >= (int)sizeof path)
+        return error_set(err, SNUG_ERR_ARG, "--taps: the path is too long");
+    return write_array(o, path, op->in[0], data, err);
+}
+
+/* Middle frame of the latent [T, h, w, C], each pixel a linear map to RGB. */
+static SnugStatus take_preview(Output *o, const Op *op, const float *data, SnugError *err)
+{
+    const PipelineInfo *info = &o->job->info;
+    const int64_t c = info->latent_channels, pixels = (int64_t)info->latent_width * info->latent_height;
+    const float *at = data + op->in[0].shape.dim[0] / 2 * pixels * c;
+    for (int64_t p = 0; p < pixels; p++)
+        for (int k = 0; k < 3; k++) {
+            float v = info->latent_rgb[c * 3 + k];
+            for (int64_t i = 0; i < c; i++)
+                v += at[p * c + i] * info->latent_rgb[i * 3 + k];
+            o->small[p * 3 + k] = v;
+        }
+    return preview_write(o->job->common.preview, o->job->engine->heap, o->small, info->latent_width,
+                         info->latent_height, 8, err);
+}
+
+SnugStatus output_take(Output *o, const Op *op, const void *data, SnugError *err)
+{
+    const char *name = op->arg.output.name;
+    if (strcmp(name, "frame") == 0) return take_frame(o, op, data, err);
+    if (strcmp(name, "preview") == 0) return take_preview(o, op, data, err);
+    if (strcmp(name, "latents") == 0 && o->job->common.save_latents)
+        TRY(write_array(o, o->job->common.save_latents, op->in[0], data, err));
+    return o->job->common.taps ? take_tap(o, op, data, err) : SNUG_OK;
+}
+
+SnugStatus output_commit(Output *o, SnugError *err)
+{
+    return o->array ? npy_commit(o->array, err) : SNUG_OK;
+}
+
+void output_close(Output *o)
+{
+    if (!o) return;
+    Heap *heap = o->job->engine->heap;
+    npy_close(o->array);
+    heap_give(heap, o->frame);
+    heap_give(heap, o->small);
+    heap_give(heap, o);
+}

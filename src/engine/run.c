@@ -1,0 +1,194 @@
+/* run.c  Following a plan: slab, loader, outputs, progress. */
+#include "engine/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/output.h"
+#include "engine/report.h"
+#include "memory/process.h"
+
+/* One run in progress: owner of the follow callbacks. */
+typedef struct Running {
+    SnugJob *job;
+    const SnugPlan *plan;
+    SnugEventFunction *on_event;
+    void *context;
+    Slab slab;
+    Follow *follow;
+    Output *output;
+    SnugEvent event; /* state carried from event to event */
+    double started, last_event;
+    StageMemory *stages; /* [n_stages] measured */
+    int32_t stage;
+} Running;
+
+static double now_seconds(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void emit(Running *run, SnugEventKind kind, const char *text)
+{
+    SnugEvent *e = &run->event;
+    e->kind = kind;
+    e->text = text;
+    e->seconds = now_seconds() - run->started;
+    run->last_event = e->seconds;
+    e->memory_bytes = process_rss_bytes();
+    e->budget_bytes = run->job->engine->ram_bytes;
+    if (run->follow && run->plan->figures.flops > 0)
+        e->fraction = follow_stats(run->follow).flops_done / run->plan->figures.flops;
+    if (kind == SNUG_EVENT_DONE) e->fraction = 1.0;
+    e->seconds_left = -1.0;
+    if (kind == SNUG_EVENT_DONE) e->seconds_left = 0.0;
+    else if (e->fraction > 0.02) e->seconds_left = e->seconds * (1.0 - e->fraction) / e->fraction;
+    if (run->on_event) run->on_event(run->context, e);
+}
+
+/* ---- what the run asks of its owner ---------------------------------------------------------- */
+
+static SnugStatus read_unit(void *owner, int32_t unit, void *to, SnugError *err)
+{
+    const Running *run = owner;
+    return weight_table_read(&run->job->weights, unit, to, err);
+}
+
+static SnugStatus read_row(void *owner, const Weight *weight, int64_t row, void *to, SnugError *err)
+{
+    const Running *run = owner;
+    return weight_table_read_row(&run->job->weights, weight, row, to, err);
+}
+
+static void leave_stage(Running *run)
+{
+    if (run->stage < 0 || run->stage >= run->plan->trace.n_stages) return;
+    StageMemory *s = &run->stages[run->stage];
+    s->seconds = now_seconds() - run->started - s->begin_seconds;
+    s->rss_bytes = process_rss_bytes();
+}
+
+static SnugStatus on_note(void *owner, RunNote note, const char *text, int index, int count,
+                          SnugError *err)
+{
+    Running *run = owner;
+    (void)err;
+    if (note == RUN_STAGE) {
+        leave_stage(run);
+        run->stage++;
+        if (run->stage < run->plan->trace.n_stages)
+            run->stages[run->stage].begin_seconds = now_seconds() - run->started;
+        run->event.stage = text;
+        run->event.step = run->event.n_steps = 0;
+        emit(run, SNUG_EVENT_STAGE, NULL);
+    } else if (note == RUN_STEP) {
+        run->event.step = index + 1;
+        run->event.n_steps = count;
+        emit(run, SNUG_EVENT_PROGRESS, NULL);
+    } else if (now_seconds() - run->started - run->last_event > 0.5)
+        emit(run, SNUG_EVENT_PROGRESS, NULL);
+    return SNUG_OK;
+}
+
+static SnugStatus on_output(void *owner, const Op *op, const void *data, SnugError *err)
+{
+    Running *run = owner;
+    return output_take(run->output, op, data, err);
+}
+
+/* ---- the run -------------------------------------------------------------------------------- */
+
+static SnugStatus open_parts(Running *run, SnugError *err)
+{
+    const SnugPlan *plan = run->plan;
+    SnugJob *job = run->job;
+    run->stages = heap_take(job->engine->heap,
+                            ((size_t)plan->trace.n_stages + 1) * sizeof(StageMemory), "run");
+    if (!run->stages) return error_set(err, SNUG_ERR_MEMORY, "no memory to run");
+    TRY(output_open(&run->output, job, err));
+    TRY(slab_open(&run->slab, plan->residency.top, err));
+    const FollowOptions options = { .heap = job->engine->heap,
+                                    .trace = &plan->trace,
+                                    .placement = &plan->placement,
+                                    .residency = &plan->residency,
+                                    .unit_bytes = job->unit_bytes,
+                                    .slab = &run->slab,
+                                    .owner = run,
+                                    .read_unit = read_unit,
+                                    .read_row = read_row,
+                                    .note = on_note,
+                                    .output = on_output,
+                                    .cancel = &job->cancel };
+    return follow_open(&run->follow, &options, err);
+}
+
+static SnugStatus carry_out(Running *run, SnugError *err)
+{
+    SnugJob *job = run->job;
+    TRY(open_parts(run, err));
+    const RunHooks hooks = follow_hooks(run->follow);
+    SnugError local = { { 0 } };
+    Run r = engine_run(job->engine, &hooks, &local);
+    r.knobs = run->plan->knobs;
+    r.taps = job->common.taps != NULL;
+    r.cancel = &job->cancel;
+    job->pipeline->recipe(&r, job->prepared);
+    leave_stage(run);
+    if (r.status != SNUG_OK) {
+        if (err) *err = local;
+        return error_wrap(err, r.status, r.status == SNUG_ERR_CANCELLED ? "%s: " : "stage %s: ",
+                          run->event.stage ? run->event.stage : "start");
+    }
+    TRY(follow_finish(run->follow, err));
+    return output_commit(run->output, err);
+}
+
+static void measure(Running *run)
+{
+    SnugFigures *f = &run->job->figures;
+    *f = run->plan->figures;
+    f->seconds = now_seconds() - run->started;
+    f->process_peak_bytes = process_peak_rss_bytes();
+    if (!run->follow) return;
+    const FollowStats stats = follow_stats(run->follow);
+    f->slab_peak_bytes = stats.slab_peak_bytes;
+    f->moved_bytes = stats.moved_bytes;
+    f->stall_seconds = stats.stall_seconds;
+}
+
+static void warn(Running *run)
+{
+    const char *text = run->job->weights.warnings;
+    if (text[0]) emit(run, SNUG_EVENT_WARNING, text);
+}
+
+static SnugStatus finish(Running *run, SnugStatus status, SnugError *err)
+{
+    SnugJob *job = run->job;
+    measure(run);
+    if (status == SNUG_OK) status = report_make(job, run->plan, run->stages, err);
+    if (status == SNUG_OK && job->common.output) emit(run, SNUG_EVENT_OUTPUT, job->common.output);
+    if (status == SNUG_OK) emit(run, SNUG_EVENT_DONE, NULL);
+    follow_close(run->follow);
+    output_close(run->output);
+    slab_close(&run->slab);
+    heap_give(job->engine->heap, run->stages);
+    return status;
+}
+
+SnugStatus snug_run(SnugJob *job, const SnugPlan *plan, SnugEventFunction *on_event, void *context,
+                    SnugError *err)
+{
+    if (plan->job != job || plan->version != job->version)
+        return error_set(err, SNUG_ERR_ARG, "the plan belongs to another job, or the job was changed since");
+    TRY(job_prepare(job, err));
+    process_reset_peak();
+    Running run = { .job = job, .plan = plan, .on_event = on_event, .context = context, .stage = -1 };
+    run.started = now_seconds();
+    warn(&run);
+    const SnugStatus status = carry_out(&run, err);
+    return finish(&run, status, err);
+}

@@ -1,0 +1,49 @@
+/* pipeline.h  What the engine knows of a pipeline: options, preparation, recipe. */
+#ifndef PIPELINES_PIPELINE_H
+#define PIPELINES_PIPELINE_H
+
+#include "compute/run.h"
+#include "nn/weights.h"
+#include "pipelines/option.h"
+
+/** What a pipeline may use while it prepares. */
+typedef struct PipelineContext {
+    Heap *heap;
+    Arena *arena;         /**< lives as long as the job is prepared */
+    WeightTable *weights; /**< networks are bound here */
+    bool preview;         /**< hand out "preview" at each step */
+} PipelineContext;
+
+/** What the engine needs to know of the result. */
+typedef struct PipelineInfo {
+    int64_t frames;
+    int width, height;
+    double fps;
+    int64_t rows;             /**< transformer rows that may be chunked */
+    bool guided;              /**< two branches: lock-step is a choice */
+    int latent_width, latent_height, latent_channels;
+    const float *latent_rgb;  /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
+} PipelineInfo;
+
+/** A recipe and its table. Adding one: its file, and a row in registry.c. */
+typedef struct Pipeline {
+    const char *name, *summary;
+    const Option *options; /**< ends with a row without a name */
+    size_t request_bytes;
+    /** Check the request, open files (headers only), bind weights, tokenise. *out lives in the
+     *  context's arena; after a failure it is NULL and nothing is left open. */
+    SnugStatus (*open)(void **out, PipelineContext *context, void *request, PipelineInfo *info,
+                       SnugError *err);
+    /** The recipe: rehearsed and run. Outputs: "frame" i [1, H, W, 3] in -1..1, "latents"
+     *  [T, h, w, C], "preview" step [T, h, w, C]. */
+    void (*recipe)(Run *r, void *self);
+    void (*close)(void *self);
+} Pipeline;
+
+extern const Pipeline PIPELINE_WAN_T2V, PIPELINE_WAN_I2V, PIPELINE_WAN_TI2V;
+
+/** Pipelines in order of listing; NULL past the last. */
+const Pipeline *pipeline_at(int index);
+const Pipeline *pipeline_find(const char *name);
+
+#endif

@@ -1,0 +1,75 @@
+/* wan.h  The Wan video pipelines from the inside: request, what was opened, recipe. */
+#ifndef PIPELINES_WAN_H
+#define PIPELINES_WAN_H
+
+#include "base/random.h"
+#include "formats/model_dir.h"
+#include "models/umt5.h"
+#include "models/wan_dit.h"
+#include "models/wan_vae.h"
+#include "pipelines/pipeline.h"
+#include "sampling/noise.h"
+#include "sampling/scheduler.h"
+#include "sampling/scheduler_config_json.h"
+
+/** Values of the option table; NAN and negative numbers mean "the model's own". */
+typedef struct WanRequest {
+    const char *model, *prompt, *negative, *image, *scheduler, *noise;
+    OptionSize size;
+    int64_t frames, steps, seed;
+    double fps, guidance, guidance_low, shift, boundary;
+} WanRequest;
+
+extern const Option WAN_OPTIONS[];
+
+enum { WAN_MAX_EXPERTS = 2, WAN_TOKENS = 512 };
+
+/** How the picture enters: not at all, as channels beside the noise, or as clean first frame. */
+typedef enum WanImageMode { WAN_NO_IMAGE, WAN_IMAGE_CHANNELS, WAN_IMAGE_FIRST_FRAME } WanImageMode;
+
+/** One denoising network and the steps it is used in. */
+typedef struct WanExpert {
+    WanDit dit;
+    const char *stage; /**< "denoise", "denoise high noise", "denoise low noise" */
+    int first, end;    /**< steps */
+    float guidance;
+    WanContext context[2]; /**< prompt, negative prompt */
+} WanExpert;
+
+/** Everything a run needs; lives in the job's arena. */
+typedef struct WanJob {
+    PipelineContext *context;
+    const WanRequest *request;
+    ModelDir *dir;
+    Umt5 text;
+    WanVae vae;
+    WanExpert expert[WAN_MAX_EXPERTS];
+    int n_experts;
+    Scheduler scheduler;
+    WanImageMode mode;
+    bool guided;
+    bool preview;
+    int width, height;               /* px */
+    int64_t frames;                  /* of the video */
+    int64_t latent_t, latent_h, latent_w;
+    const int32_t *ids[2];           /* prompt, negative prompt */
+    int64_t n_ids[2];
+    float *image;                    /* [height, width, 3] in -1..1, or NULL */
+    float *given_noise;              /* [C, T, h, w] from a file, or NULL */
+    Random random;
+    Noise noise;
+    double default_fps;
+    float latent_rgb[(VAE_MAX_Z + 1) * 3];
+    bool has_latent_rgb;
+} WanJob;
+
+/** See Pipeline. `kind`: which of the three names was asked for. */
+typedef enum WanKind { WAN_T2V, WAN_I2V, WAN_TI2V } WanKind;
+SNUG_MUST_USE SnugStatus wan_open(void **out, PipelineContext *context, WanRequest *request,
+                                  PipelineInfo *info, WanKind kind, SnugError *err);
+void wan_close(void *job);
+
+/** Fit the picture to the video: size, mode, tensor (wan_image.c). */
+SNUG_MUST_USE SnugStatus wan_image_prepare(WanJob *job, WanKind kind, SnugError *err);
+
+#endif

@@ -1,0 +1,92 @@
+/* wan_image.c  The picture of an image-to-video request: size by its aspect, resampling, values.
+ *
+ * With --size the picture is brought to exactly that (Lanczos, as diffusers does). Without, the size
+ * follows the picture (spec/wan.md 6.1, 6.2): by area for models that take it as channels, by the
+ * nearest of two grids with a centre crop for first-frame models. */
+#include "pipelines/wan.h"
+
+#include <math.h>
+
+#include "media/image_read.h"
+#include "media/resize.h"
+
+typedef struct Size {
+    int width, height;
+} Size;
+
+/* Area `area` at the picture's aspect, both sides multiples of the grid (wan.md 6.1). */
+static Size size_by_area(const Image *in, double area, int space, int ph, int pw)
+{
+    const double aspect = (double)in->height / in->width;
+    const int h = (int)(floor(floor(sqrt(area * aspect) / space) / ph) * ph);
+    const int w = (int)(floor(floor(sqrt(area / aspect) / space) / pw) * pw);
+    return (Size){ (w > pw ? w : pw) * space, (h > ph ? h : ph) * space };
+}
+
+static double stretch(double a, double b)
+{
+    return a > b ? a / b : b / a;
+}
+
+/* best_output_size of the original TI2V (wan.md 6.2). */
+static Size size_by_grid(const Image *in, double area, int gw, int gh)
+{
+    const double ratio = (double)in->width / in->height, ow = sqrt(area * ratio), oh = area / ow;
+    const int w1 = (int)(ow / gw) * gw, h1 = w1 ? (int)(area / w1 / gh) * gh : 0;
+    const int h2 = (int)(oh / gh) * gh, w2 = h2 ? (int)(area / h2 / gw) * gw : 0;
+    if (!w1 || !h1) return w2 && h2 ? (Size){ w2, h2 } : (Size){ gw, gh };
+    if (!w2 || !h2) return (Size){ w1, h1 };
+    const double r1 = (double)w1 / h1, r2 = (double)w2 / h2;
+    return stretch(ratio, r1) < stretch(ratio, r2) ? (Size){ w1, h1 } : (Size){ w2, h2 };
+}
+
+/* Cover the target, then cut the middle out. */
+static SnugStatus cover(Image *out, Heap *heap, const Image *in, int width, int height, SnugError *err)
+{
+    const double sw = (double)width / in->width, sh = (double)height / in->height;
+    const double s = sw > sh ? sw : sh;
+    const int w = (int)nearbyint(in->width * s), h = (int)nearbyint(in->height * s);
+    Image big = { 0 };
+    SnugStatus status = resize_image(&big, heap, in, w > width ? w : width, h > height ? h : height,
+                                     RESIZE_LANCZOS, err);
+    if (status == SNUG_OK) status = resize_crop_centre(out, heap, &big, width, height, err);
+    image_release(&big);
+    return status;
+}
+
+static SnugStatus fit(WanJob *j, Image *out, const Image *in, SnugError *err)
+{
+    const WanVaeConfig *v = &j->vae.cfg;
+    const WanDitConfig *d = &j->expert[0].dit.cfg;
+    const double area = (double)j->width * j->height; /* the model's own size sets the area */
+    Heap *heap = j->context->heap;
+    if (j->request->size.width)
+        return resize_image(out, heap, in, j->width, j->height, RESIZE_LANCZOS, err);
+    if (j->mode == WAN_IMAGE_FIRST_FRAME) {
+        const Size s = size_by_grid(in, area, v->space_factor * d->pw, v->space_factor * d->ph);
+        j->width = s.width;
+        j->height = s.height;
+        return cover(out, heap, in, s.width, s.height, err);
+    }
+    const Size s = size_by_area(in, area, v->space_factor, d->ph, d->pw);
+    j->width = s.width;
+    j->height = s.height;
+    return resize_image(out, heap, in, s.width, s.height, RESIZE_LANCZOS, err);
+}
+
+SnugStatus wan_image_prepare(WanJob *j, WanKind kind, SnugError *err)
+{
+    Image in = { 0 }, fitted = { 0 };
+    Heap *heap = j->context->heap;
+    (void)kind;
+    SnugStatus status = image_read_file(&in, heap, j->request->image, 3, NULL, err);
+    if (status == SNUG_OK) status = fit(j, &fitted, &in, err);
+    if (status == SNUG_OK) {
+        j->image = heap_take(heap, (size_t)fitted.width * (size_t)fitted.height * 3 * sizeof(float), "image");
+        if (j->image) image_to_hwc(j->image, &fitted, IMAGE_SIGNED);
+        else status = error_set(err, SNUG_ERR_MEMORY, "no memory for the picture");
+    }
+    image_release(&in);
+    image_release(&fitted);
+    return status;
+}

@@ -1,0 +1,25 @@
+/* wan_options.c  Options of the Wan pipelines. */
+#include "pipelines/wan.h"
+
+#define AT(field) offsetof(WanRequest, field)
+
+/* clang-format off */
+const Option WAN_OPTIONS[] = {
+    { { "model",        SNUG_OPTION_PATH,  NULL, 0, 0, "DIR",  "model folder in diffusers layout" }, AT(model) },
+    { { "prompt",       SNUG_OPTION_TEXT,  "",   0, 0, "TEXT", "what to show" }, AT(prompt) },
+    { { "negative",     SNUG_OPTION_TEXT,  "",   0, 0, "TEXT", "what to avoid" }, AT(negative) },
+    { { "image",        SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "first frame (PNG, JPEG, WebP)" }, AT(image) },
+    { { "size",         SNUG_OPTION_SIZE,  NULL, 8, 16384, "WxH", "video size in pixels; the model's own or the image's if not given" }, AT(size) },
+    { { "frames",       SNUG_OPTION_INT,   "-1", -1, 4097, "N", "number of frames, 4n + 1; -1: the model's own" }, AT(frames) },
+    { { "fps",          SNUG_OPTION_FLOAT, "-1", -1, 240, "N", "frames per second; -1: the model's own" }, AT(fps) },
+    { { "steps",        SNUG_OPTION_INT,   "-1", -1, 1000, "N", "denoising steps; -1: the model's own" }, AT(steps) },
+    { { "guidance",     SNUG_OPTION_FLOAT, "-1", -1, 100, "G", "guidance scale (of the high-noise expert if there are two); up to 1: off; -1: the model's own" }, AT(guidance) },
+    { { "guidance-low", SNUG_OPTION_FLOAT, "-1", -1, 100, "G", "guidance scale of the low-noise expert; -1: as --guidance" }, AT(guidance_low) },
+    { { "shift",        SNUG_OPTION_FLOAT, "-1", -1, 100, "S", "time shift of the scheduler; -1: the checkpoint's" }, AT(shift) },
+    { { "boundary",     SNUG_OPTION_FLOAT, "-1", -1, 1, "B", "part of the timesteps below which the low-noise expert takes over; -1: the checkpoint's" }, AT(boundary) },
+    { { "scheduler",    SNUG_OPTION_TEXT,  NULL, 0, 0, "NAME", "unipc, unipc-orig, euler, dpm++, dpm++-orig; the checkpoint's own if not given" }, AT(scheduler) },
+    { { "seed",         SNUG_OPTION_INT,   "0", -9.2e18, 9.2e18, "N", "seed of the noise, as torch's CPU generator draws it" }, AT(seed) },
+    { { "noise",        SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "initial noise as .npy [C, T, h, w] instead of a seed" }, AT(noise) },
+    { { NULL, SNUG_OPTION_TEXT, NULL, 0, 0, NULL, NULL }, 0 },
+};
+/* clang-format on */
