@@ -79,10 +79,10 @@ VEC_INLINE void add_weights(float *sum, const float *p)
 
 VEC_INLINE void rescale(float *x, int64_t n, float by)
 {
-    int64_t i = 0;
-    for (; i + VLEN <= n; i += VLEN)
+    const int64_t whole = n - n % VLEN;
+    for (int64_t i = 0; i < whole; i += VLEN)
         lanes_store(x + i, lanes_load(x + i) * vec_set(by));
-    for (; i < n; i++)
+    for (int64_t i = whole; i < n; i++)
         x[i] *= by;
 }
 
