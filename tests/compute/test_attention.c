@@ -145,6 +145,7 @@ static void run(Isa isa, int threads, const AttentionArgs *args)
     cpu_attention(&kernels, pool, args, scratch);
     pool_free(pool);
     heap_give(heap, scratch);
+    CHECK_INT(heap_now_bytes(heap), 0);
     heap_free(heap);
 }
 
@@ -152,7 +153,7 @@ static void run(Isa isa, int threads, const AttentionArgs *args)
 static void naive_row(const AttentionArgs *g, int64_t b, int64_t h, int64_t i, double *y,
                       double *size)
 {
-    double *t = malloc((size_t)(g->lk + 1) * sizeof *t), max = -INFINITY, sum = 0.0;
+    double *t = malloc((size_t)(g->lk + 1) * sizeof *t), max = -DBL_MAX, sum = 0.0;
     CHECK(t);
     const float *q = g->q.data + b * g->q.batch + i * g->q.row + h * g->d;
     for (int64_t j = 0; j < g->lk; j++) {

@@ -170,7 +170,9 @@ static void check_product(const Product *p, Isa isa, int threads, const float *x
     }
     free(y);
     free(filled);
+    heap_give(heap, scratch);
     pool_free(pool);
+    CHECK_INT(heap_now_bytes(heap), 0);
     heap_free(heap);
 }
 
