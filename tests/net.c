@@ -19,7 +19,8 @@ void net_open(Net *net, const char *folder, const char *weights, const char *gol
     if (checkpoint_open(&net->checkpoint, net->heap, test_path(path), NULL, &net->err) != SNUG_OK)
         fail_msg("%s", net->err.text);
     (void)snprintf(path, sizeof path, "%s/%s", folder, golden);
-    if (golden[0] && checkpoint_open(&net->golden, net->heap, test_path(path), NULL, &net->err) != SNUG_OK)
+    if (golden[0] &&
+        checkpoint_open(&net->golden, net->heap, test_path(path), NULL, &net->err) != SNUG_OK)
         fail_msg("%s", net->err.text);
 }
 
@@ -93,14 +94,17 @@ static SnugStatus on_output(void *owner, const Op *op, const void *data, SnugErr
     return SNUG_OK;
 }
 
-static SnugStatus follow(NetRun *run, NetRecipe *recipe, const FollowOptions *o, const Device *device)
+static SnugStatus follow(NetRun *run, NetRecipe *recipe, const FollowOptions *o,
+                         const Device *device)
 {
     Net *net = run->net;
     Follow *f = NULL;
     SnugStatus status = follow_open(&f, o, &net->err);
     if (status != SNUG_OK) return status;
     const RunHooks hooks = follow_hooks(f);
-    Run r = { .device = device, .hooks = &hooks, .err = &net->err, .knobs = net->knobs, .taps = true };
+    Run r = {
+        .device = device, .hooks = &hooks, .err = &net->err, .knobs = net->knobs, .taps = true
+    };
     recipe(&r, run->context);
     status = r.status;
     if (status == SNUG_OK) status = follow_finish(f, &net->err);
@@ -119,8 +123,12 @@ SnugStatus net_run(Net *net, NetRecipe *recipe, NetOutput *output, void *context
     const Device device = cpu_device_table(&net->cpu);
     trace_init(&trace, net->heap);
     const RunHooks recorder = trace_recorder(&trace);
-    Run r = { .device = &device, .hooks = &recorder, .err = &net->err, .knobs = net->knobs,
-              .taps = true, .rehearse = true };
+    Run r = { .device = &device,
+              .hooks = &recorder,
+              .err = &net->err,
+              .knobs = net->knobs,
+              .taps = true,
+              .rehearse = true };
     recipe(&r, context);
     SnugStatus status = r.status;
     size_t *bytes = arena_array(&net->arena, (size_t)net->table.n_units + 1, sizeof *bytes);
@@ -135,10 +143,17 @@ SnugStatus net_run(Net *net, NetRecipe *recipe, NetOutput *output, void *context
     /* Whatever the slab held before: nothing may read what nobody wrote. */
     for (size_t i = 0; status == SNUG_OK && i < slab.bytes; i++)
         slab.base[i] = 0xff;
-    const FollowOptions o = { .heap = net->heap, .trace = &trace, .placement = &placement,
-                              .residency = &residency, .unit_bytes = bytes, .slab = &slab,
-                              .owner = &run, .read_unit = read_unit, .read_row = read_row,
-                              .note = on_note, .output = on_output };
+    const FollowOptions o = { .heap = net->heap,
+                              .trace = &trace,
+                              .placement = &placement,
+                              .residency = &residency,
+                              .unit_bytes = bytes,
+                              .slab = &slab,
+                              .owner = &run,
+                              .read_unit = read_unit,
+                              .read_row = read_row,
+                              .note = on_note,
+                              .output = on_output };
     if (status == SNUG_OK) status = follow(&run, recipe, &o, &device);
     slab_close(&slab);
     residency_release(&residency);

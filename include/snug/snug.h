@@ -45,7 +45,8 @@ typedef struct SnugEngineOptions {
 } SnugEngineOptions;
 
 /** *out is NULL after a failure. SNUG_ERR_ARG: an instruction set or device this machine lacks. */
-SNUG_API SNUG_MUST_USE SnugStatus snug_engine_open(SnugEngine **out, const SnugEngineOptions *options,
+SNUG_API SNUG_MUST_USE SnugStatus snug_engine_open(SnugEngine **out,
+                                                   const SnugEngineOptions *options,
                                                    SnugError *err);
 /** All jobs and plans of the engine must be freed before. NULL is fine. */
 SNUG_API void snug_engine_close(SnugEngine *engine);
@@ -117,15 +118,15 @@ SNUG_API void snug_plan_free(SnugPlan *plan);
 
 /** Figures of a plan or a run. */
 typedef struct SnugFigures {
-    size_t budget_bytes;      /**< the limit */
-    size_t fixed_bytes;       /**< code, libraries, tables, output writer: not tensors */
-    size_t slab_bytes;        /**< planned: activations and weights, to the byte */
-    size_t slab_peak_bytes;   /**< measured; 0 in a plan */
+    size_t budget_bytes;       /**< the limit */
+    size_t fixed_bytes;        /**< code, libraries, tables, output writer: not tensors */
+    size_t slab_bytes;         /**< planned: activations and weights, to the byte */
+    size_t slab_peak_bytes;    /**< measured; 0 in a plan */
     size_t process_peak_bytes; /**< planned bound, or measured peak resident size */
-    double moved_bytes;       /**< weights read */
-    double bound_bytes;       /**< no schedule could read less */
-    double seconds;           /**< predicted or measured */
-    double stall_seconds;     /**< measured: compute waited for weights */
+    double moved_bytes;        /**< weights read */
+    double bound_bytes;        /**< no schedule could read less */
+    double seconds;            /**< predicted or measured */
+    double stall_seconds;      /**< measured: compute waited for weights */
     double flops;
 } SnugFigures;
 SNUG_API SnugFigures snug_plan_figures(const SnugPlan *plan);
@@ -145,10 +146,10 @@ typedef enum SnugEventKind {
 
 typedef struct SnugEvent {
     SnugEventKind kind;
-    const char *stage; /**< name of the stage in progress */
-    int step, n_steps; /**< step counts from 1; 0: no steps here */
-    double fraction;   /**< of the whole request's work, 0..1 */
-    double seconds, seconds_left; /**< since the start; seconds_left < 0: not known yet */
+    const char *stage;                 /**< name of the stage in progress */
+    int step, n_steps;                 /**< step counts from 1; 0: no steps here */
+    double fraction;                   /**< of the whole request's work, 0..1 */
+    double seconds, seconds_left;      /**< since the start; seconds_left < 0: not known yet */
     size_t memory_bytes, budget_bytes; /**< resident now, and the limit */
     const char *text;
 } SnugEvent;

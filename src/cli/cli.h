@@ -24,8 +24,8 @@ typedef struct CliOptions {
  * Open engine and job from the words after the pipeline's name; flags over SNUG_* variables over
  * the configuration file. Prints what is wrong. Returns an exit code, 0 for success.
  */
-int cli_open(SnugEngine **engine, SnugJob **job, CliOptions *options, const char *pipeline, int argc,
-             char **argv);
+int cli_open(SnugEngine **engine, SnugJob **job, CliOptions *options, const char *pipeline,
+             int argc, char **argv);
 /** Print "snug: ..." for a failure and return its exit code. */
 int cli_fail(SnugStatus status, const SnugError *err);
 /** Help of one pipeline, from its option table. */

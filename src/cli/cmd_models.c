@@ -21,11 +21,16 @@ int cmd_models(int argc, char **argv)
     const char *path = NULL;
     bool json = false, tensors = false;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) json = true;
-        else if (strcmp(argv[i], "--tensors") == 0) tensors = true;
-        else if (strcmp(argv[i], "--help") == 0) return usage(stdout, 0);
-        else if (argv[i][0] == '-' || path) return usage(stderr, CLI_USAGE);
-        else path = argv[i];
+        if (strcmp(argv[i], "--json") == 0)
+            json = true;
+        else if (strcmp(argv[i], "--tensors") == 0)
+            tensors = true;
+        else if (strcmp(argv[i], "--help") == 0)
+            return usage(stdout, 0);
+        else if (argv[i][0] == '-' || path)
+            return usage(stderr, CLI_USAGE);
+        else
+            path = argv[i];
     }
     if (!path) return usage(stderr, CLI_USAGE);
     char *text = NULL;

@@ -80,9 +80,11 @@ int cmd_plan(int argc, char **argv)
     int code = cli_open(&engine, &job, &options, argv[0], argc - 1, argv + 1);
     if (code == 0) {
         const SnugStatus status = snug_plan_create(&plan, job, &err);
-        if (status != SNUG_OK) code = cli_fail(status, &err);
-        else (void)printf("%s%s", options.json ? snug_plan_json(plan) : snug_plan_text(plan),
-                          options.json ? "\n" : "");
+        if (status != SNUG_OK)
+            code = cli_fail(status, &err);
+        else
+            (void)printf("%s%s", options.json ? snug_plan_json(plan) : snug_plan_text(plan),
+                         options.json ? "\n" : "");
     }
     snug_plan_free(plan);
     snug_job_free(job);

@@ -18,12 +18,15 @@ enum { N_COMMANDS = sizeof COMMANDS / sizeof COMMANDS[0] };
 
 static void help(FILE *to)
 {
-    (void)fprintf(to, "snug %s: big diffusion pipelines inside a memory budget\n\nusage: snug COMMAND ...\n\n",
-                  snug_version());
+    (void)fprintf(
+        to,
+        "snug %s: big diffusion pipelines inside a memory budget\n\nusage: snug COMMAND ...\n\n",
+        snug_version());
     for (int i = 0; i < N_COMMANDS; i++)
         (void)fprintf(to, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
-    (void)fprintf(to, "\n`snug COMMAND --help` tells more. Exit codes: 0 done, 1 run failed, 2 usage,\n"
-                      "3 does not fit the budget, 4 bad input file, 130 cancelled.\n");
+    (void)fprintf(to,
+                  "\n`snug COMMAND --help` tells more. Exit codes: 0 done, 1 run failed, 2 usage,\n"
+                  "3 does not fit the budget, 4 bad input file, 130 cancelled.\n");
 }
 
 int main(int argc, char **argv)
@@ -36,7 +39,8 @@ int main(int argc, char **argv)
         (void)printf("snug %s\n", snug_version());
         return 0;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         help(stdout);
         return 0;
     }

@@ -22,7 +22,8 @@ typedef struct EngineFlag {
     const char *name, *value_name, *help;
 } EngineFlag;
 static const EngineFlag ENGINE_FLAGS[] = {
-    { "ram", "SIZE", "hard limit of the process's memory, such as 8GiB; default: what is free, less a reserve" },
+    { "ram", "SIZE",
+      "hard limit of the process's memory, such as 8GiB; default: what is free, less a reserve" },
     { "device", "NAME", "cpu" },
     { "isa", "NAME", "kernels: ref, avx2, avx512, neon; default: the best that runs here" },
     { "threads", "N", "compute threads; default: all processors" },
@@ -96,7 +97,8 @@ typedef struct Settings {
 static int add(Settings *s, const char *name, const char *value, const char *from)
 {
     if (s->n == MAX_SETTINGS || strlen(name) >= sizeof s->at[0].name) {
-        (void)fprintf(stderr, "snug: %s: too many settings, or a name too long: %.80s\n", from, name);
+        (void)fprintf(stderr, "snug: %s: too many settings, or a name too long: %.80s\n", from,
+                      name);
         return CLI_USAGE;
     }
     Setting *to = &s->at[s->n];
@@ -129,11 +131,16 @@ static int read_config(Settings *s)
 {
     static const char FROM[] = "configuration file";
     char path[PATH_MAX];
-    const char *given = getenv("SNUG_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    if (given) (void)snprintf(path, sizeof path, "%s", given);
-    else if (xdg && *xdg) (void)snprintf(path, sizeof path, "%s/snug/config", xdg);
-    else if (home) (void)snprintf(path, sizeof path, "%s/.config/snug/config", home);
-    else return 0;
+    const char *given = getenv("SNUG_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME"),
+               *home = getenv("HOME");
+    if (given)
+        (void)snprintf(path, sizeof path, "%s", given);
+    else if (xdg && *xdg)
+        (void)snprintf(path, sizeof path, "%s/snug/config", xdg);
+    else if (home)
+        (void)snprintf(path, sizeof path, "%s/.config/snug/config", home);
+    else
+        return 0;
     FILE *file = fopen(path, "re");
     if (!file) {
         if (given) (void)fprintf(stderr, "snug: cannot read SNUG_CONFIG=%s\n", path);
@@ -164,7 +171,8 @@ static int read_environment(Settings *s)
 {
     for (char **e = environ; *e; e++) {
         const char *equals = strchr(*e, '=');
-        if (strncmp(*e, "SNUG_", 5) != 0 || !equals || strncmp(*e, "SNUG_CONFIG=", 12) == 0) continue;
+        if (strncmp(*e, "SNUG_", 5) != 0 || !equals || strncmp(*e, "SNUG_CONFIG=", 12) == 0)
+            continue;
         char name[64] = "";
         const size_t n = (size_t)(equals - *e) - 5;
         if (n == 0 || n >= sizeof name) continue;
@@ -247,7 +255,8 @@ static int open_all(Settings *s, SnugEngine **engine, SnugJob **job, CliOptions 
     if (code == 0) code = read_environment(s);
     if (code == 0) code = read_words(s, options, pipeline, argc, argv);
     for (int i = 0; code == 0 && i < s->n; i++)
-        if (is_engine_flag(s->at[i].name)) code = set_engine_flag(options, s->at[i].name, s->at[i].value);
+        if (is_engine_flag(s->at[i].name))
+            code = set_engine_flag(options, s->at[i].name, s->at[i].value);
     if (code) return code;
     SnugError err = { { 0 } };
     SnugStatus status = snug_engine_open(engine, &options->engine, &err);
@@ -256,8 +265,8 @@ static int open_all(Settings *s, SnugEngine **engine, SnugJob **job, CliOptions 
     return apply_to_job(s, *job, pipeline);
 }
 
-int cli_open(SnugEngine **engine, SnugJob **job, CliOptions *options, const char *pipeline, int argc,
-             char **argv)
+int cli_open(SnugEngine **engine, SnugJob **job, CliOptions *options, const char *pipeline,
+             int argc, char **argv)
 {
     *options = (CliOptions){ 0 };
     Settings *s = calloc(1, sizeof *s);
@@ -270,12 +279,14 @@ int cli_open(SnugEngine **engine, SnugJob **job, CliOptions *options, const char
 
 /* ---- help ----------------------------------------------------------------------------------- */
 
-static void help_row(const char *name, const char *value_name, const char *help, const char *otherwise)
+static void help_row(const char *name, const char *value_name, const char *help,
+                     const char *otherwise)
 {
     char left[64];
     (void)snprintf(left, sizeof left, "--%s %s", name, value_name);
     (void)printf("  %-22s %s", left, help);
-    if (otherwise && *otherwise && strcmp(otherwise, "-1") != 0) (void)printf(" (default: %s)", otherwise);
+    if (otherwise && *otherwise && strcmp(otherwise, "-1") != 0)
+        (void)printf(" (default: %s)", otherwise);
     (void)printf("\n");
 }
 

@@ -15,12 +15,17 @@ void cli_progress_init(CliProgress *progress, const CliOptions *options)
 static const char *kind_name(SnugEventKind kind)
 {
     switch (kind) {
-    case SNUG_EVENT_STAGE: return "stage";
-    case SNUG_EVENT_PROGRESS: return "progress";
-    case SNUG_EVENT_WARNING: return "warning";
-    case SNUG_EVENT_OUTPUT: return "output";
+    case SNUG_EVENT_STAGE:
+        return "stage";
+    case SNUG_EVENT_PROGRESS:
+        return "progress";
+    case SNUG_EVENT_WARNING:
+        return "warning";
+    case SNUG_EVENT_OUTPUT:
+        return "output";
     case SNUG_EVENT_DONE:
-    default: return "done";
+    default:
+        return "done";
     }
 }
 
@@ -28,9 +33,12 @@ static void print_json_text(const char *text)
 {
     (void)putchar('"');
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c == '"' || *c == '\\') (void)printf("\\%c", *c);
-        else if (*c < 32) (void)printf("\\u%04x", *c);
-        else (void)putchar(*c);
+        if (*c == '"' || *c == '\\')
+            (void)printf("\\%c", *c);
+        else if (*c < 32)
+            (void)printf("\\u%04x", *c);
+        else
+            (void)putchar(*c);
     }
     (void)putchar('"');
 }
@@ -39,10 +47,11 @@ static void print_event(const SnugEvent *e)
 {
     (void)printf("{\"event\":\"%s\",\"stage\":", kind_name(e->kind));
     print_json_text(e->stage ? e->stage : "");
-    (void)printf(",\"step\":%d,\"steps\":%d,\"fraction\":%.4f,\"seconds\":%.3f,\"seconds_left\":%.1f,"
-                 "\"memory_bytes\":%zu,\"budget_bytes\":%zu",
-                 e->step, e->n_steps, e->fraction, e->seconds, e->seconds_left, e->memory_bytes,
-                 e->budget_bytes);
+    (void)printf(
+        ",\"step\":%d,\"steps\":%d,\"fraction\":%.4f,\"seconds\":%.3f,\"seconds_left\":%.1f,"
+        "\"memory_bytes\":%zu,\"budget_bytes\":%zu",
+        e->step, e->n_steps, e->fraction, e->seconds, e->seconds_left, e->memory_bytes,
+        e->budget_bytes);
     if (e->text) {
         (void)printf(",\"text\":");
         print_json_text(e->text);
@@ -72,7 +81,8 @@ void cli_progress_event(void *context, const SnugEvent *e)
     if (p->quiet) return;
     if (e->kind == SNUG_EVENT_WARNING || e->kind == SNUG_EVENT_OUTPUT) {
         cli_progress_end(p);
-        (void)fprintf(stderr, "%s: %s\n", e->kind == SNUG_EVENT_OUTPUT ? "written" : "warning", e->text);
+        (void)fprintf(stderr, "%s: %s\n", e->kind == SNUG_EVENT_OUTPUT ? "written" : "warning",
+                      e->text);
     } else if (p->terminal) {
         (void)fprintf(stderr, "\r\033[K");
         print_line(e, "");

@@ -65,7 +65,7 @@ typedef union OpArg {
     } embed;
     struct {
         float eps;
-        int64_t split;      /* rows below it use row 0 of the modulation, the rest the last row */
+        int64_t split;       /* rows below it use row 0 of the modulation, the rest the last row */
         int8_t shift, scale; /* which of the modulation's n vectors */
         Activation activation;
     } norm;
@@ -96,7 +96,7 @@ typedef union OpArg {
         int64_t q_col, k_col, v_col; /* first column of each inside its rows */
         float scale;
         bool has_bias, has_key_bias; /* in[3..]: relative bias, then key bias */
-        int64_t q_first; /* position of query row 0, for the relative bias */
+        int64_t q_first;             /* position of query row 0, for the relative bias */
     } attention;
     struct {
         int64_t length;
@@ -126,10 +126,10 @@ typedef struct Op {
     int n_in, n_weights;
     Tensor in[OP_MAX_IN];
     const Weight *weight[OP_MAX_WEIGHTS];
-    Tensor out;      /**< id -1 for OP_OUTPUT */
-    int in_place;    /**< input whose place the output may take when it ends here; -1: none */
-    bool mutates;    /**< out is the same buffer as in[0], updated */
-    double flops;    /**< multiplications and additions */
+    Tensor out;   /**< id -1 for OP_OUTPUT */
+    int in_place; /**< input whose place the output may take when it ends here; -1: none */
+    bool mutates; /**< out is the same buffer as in[0], updated */
+    double flops; /**< multiplications and additions */
     size_t workspace_bytes; /**< device scratch for this call, part of the plan */
     OpArg arg;
 } Op;

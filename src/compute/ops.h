@@ -32,12 +32,12 @@ typedef struct Heads {
 } Heads;
 /** Everything attention can do besides q, k, v. Zero fields mean none. */
 typedef struct AttentionOptions {
-    float scale;      /**< 0: 1 / sqrt(head_dim) */
-    Tensor bias;      /**< has_bias: [heads, 2 * length - 1] relative positions, key - query */
+    float scale; /**< 0: 1 / sqrt(head_dim) */
+    Tensor bias; /**< has_bias: [heads, 2 * length - 1] relative positions, key - query */
     bool has_bias;
-    Tensor key_bias;  /**< has_key_bias: [keys], added to every score of a key */
+    Tensor key_bias; /**< has_key_bias: [keys], added to every score of a key */
     bool has_key_bias;
-    int64_t q_first;  /**< position of the first query row (chunks), for `bias` */
+    int64_t q_first; /**< position of the first query row (chunks), for `bias` */
 } AttentionOptions;
 /** softmax(scale * q k^T + bias) v per head -> [Rq, heads * head_dim]. No score matrix. */
 Tensor op_attention(Run *r, Heads q, Heads k, Heads v, int heads, int64_t head_dim,

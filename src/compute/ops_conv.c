@@ -27,15 +27,13 @@ Tensor op_conv(Run *r, Tensor x, const Tensor *past, int n_held, const Weight *w
         (bias && !op_require_weight(r, OP_CONV, bias, weight->shape.dim[0])))
         return NO_TENSOR;
     for (int i = 0; i < n_held; i++) {
-        if (!op_require(r, OP_CONV,
-                        tensor_count(past[i]) * x.shape.dim[0] == tensor_count(x),
+        if (!op_require(r, OP_CONV, tensor_count(past[i]) * x.shape.dim[0] == tensor_count(x),
                         "a past frame has another size", past[i]))
             return NO_TENSOR;
         op.in[op.n_in++] = past[i];
     }
     const int64_t f = extent(x.shape.dim[0] + g->n_past, g->kt, g->stride_t);
-    const int64_t h =
-        extent(x.shape.dim[1] * g->upsample + g->top + g->bottom, g->kh, g->stride);
+    const int64_t h = extent(x.shape.dim[1] * g->upsample + g->top + g->bottom, g->kh, g->stride);
     const int64_t w = extent(x.shape.dim[2] * g->upsample + g->left + g->right, g->kw, g->stride);
     const int64_t cout = weight->shape.dim[0];
     op.out.shape = SHAPE(f, h, w, cout);

@@ -74,7 +74,8 @@ Tensor op_combine(Run *r, int n, const float *coef, const Tensor *x)
     if (!op_require(r, OP_COMBINE, n >= 1 && n <= OP_MAX_IN, "takes 1 to 8 tensors", op.out))
         return NO_TENSOR;
     for (int i = 0; i < n; i++) {
-        if (!op_require(r, OP_COMBINE, shape_equal(x[i].shape, x[0].shape), "the shapes differ", x[i]))
+        if (!op_require(r, OP_COMBINE, shape_equal(x[i].shape, x[0].shape), "the shapes differ",
+                        x[i]))
             return NO_TENSOR;
         op.in[i] = x[i];
         op.arg.combine.coef[i] = coef[i];

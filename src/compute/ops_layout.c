@@ -55,7 +55,8 @@ Tensor op_unpatchify(Run *r, Tensor x, TokenGrid grid, int pt, int ph, int pw, P
                         tensor_cols(x) % patch == 0,
                     "rows must be the grid's tokens", x))
         return NO_TENSOR;
-    op.out.shape = SHAPE(grid.frames * pt, grid.height * ph, grid.width * pw, tensor_cols(x) / patch);
+    op.out.shape =
+        SHAPE(grid.frames * pt, grid.height * ph, grid.width * pw, tensor_cols(x) / patch);
     op.arg.patch.pt = pt;
     op.arg.patch.ph = ph;
     op.arg.patch.pw = pw;
@@ -90,7 +91,8 @@ Tensor op_columns(Run *r, Tensor x, int64_t first, int64_t count)
 {
     Op op = op_like(OP_COLUMNS, x);
     if (!op_require(r, OP_COLUMNS,
-                    x.shape.rank >= 1 && first >= 0 && count >= 1 && first + count <= tensor_cols(x),
+                    x.shape.rank >= 1 && first >= 0 && count >= 1 &&
+                        first + count <= tensor_cols(x),
                     "the columns are outside", x))
         return NO_TENSOR;
     op.out.shape.dim[x.shape.rank - 1] = count;
@@ -152,8 +154,8 @@ Tensor op_avg_down(Run *r, Tensor x, int64_t channels, int ft, int fs)
                         x.shape.dim[2] % fs == 0 && x.shape.dim[3] * block % channels == 0,
                     "channels or size do not divide", x))
         return NO_TENSOR;
-    op.out.shape = SHAPE((x.shape.dim[0] + ft - 1) / ft, x.shape.dim[1] / fs, x.shape.dim[2] / fs,
-                         channels);
+    op.out.shape =
+        SHAPE((x.shape.dim[0] + ft - 1) / ft, x.shape.dim[1] / fs, x.shape.dim[2] / fs, channels);
     op.arg.resample.ft = ft;
     op.arg.resample.fs = fs;
     op.flops = (double)tensor_count(x);
@@ -169,8 +171,8 @@ Tensor op_dup_up(Run *r, Tensor x, int64_t channels, int ft, int fs, int drop)
                         drop < x.shape.dim[0] * ft,
                     "channels do not divide", x))
         return NO_TENSOR;
-    op.out.shape = SHAPE(x.shape.dim[0] * ft - drop, x.shape.dim[1] * fs, x.shape.dim[2] * fs,
-                         channels);
+    op.out.shape =
+        SHAPE(x.shape.dim[0] * ft - drop, x.shape.dim[1] * fs, x.shape.dim[2] * fs, channels);
     op.arg.resample.ft = ft;
     op.arg.resample.fs = fs;
     op.arg.resample.drop = drop;

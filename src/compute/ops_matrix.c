@@ -64,9 +64,11 @@ Tensor op_attention(Run *r, Heads q, Heads k, Heads v, int heads, int64_t head_d
 {
     const int64_t width = heads * head_dim;
     Op op = { .kind = OP_ATTENTION, .in_place = -1, .n_in = 3, .in = { q.x, k.x, v.x } };
-    if (!op_require(r, OP_ATTENTION, heads_fit(q, width) && heads_fit(k, width) && heads_fit(v, width),
+    if (!op_require(r, OP_ATTENTION,
+                    heads_fit(q, width) && heads_fit(k, width) && heads_fit(v, width),
                     "q, k, v need heads * head_dim columns", q.x) ||
-        !op_require(r, OP_ATTENTION, k.x.shape.dim[0] == v.x.shape.dim[0], "k and v differ in rows", v.x))
+        !op_require(r, OP_ATTENTION, k.x.shape.dim[0] == v.x.shape.dim[0], "k and v differ in rows",
+                    v.x))
         return NO_TENSOR;
     const int64_t n_q = q.x.shape.dim[0], n_k = k.x.shape.dim[0];
     op.out = (Tensor){ .dtype = DT_F32, .shape = SHAPE(n_q, width) };

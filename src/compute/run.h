@@ -40,9 +40,9 @@ typedef struct RunHooks {
 
 /** Choices of the plan that a recipe asks for; none changes a bit of the result. */
 typedef struct RunKnobs {
-    int64_t chunk_rows;    /**< rows of a transformer block handled at once; 0: all */
-    bool lock_step;        /**< guidance branches advance block by block together */
-    bool cache_cross;      /**< cross-attention K and V kept over the steps */
+    int64_t chunk_rows; /**< rows of a transformer block handled at once; 0: all */
+    bool lock_step;     /**< guidance branches advance block by block together */
+    bool cache_cross;   /**< cross-attention K and V kept over the steps */
 } RunKnobs;
 
 typedef struct Run {
@@ -60,8 +60,8 @@ typedef struct Run {
 /** True while nothing failed and nobody cancelled. */
 bool run_ok(Run *r);
 /** Mark the run failed (first failure wins). Returns NO_TENSOR. */
-__attribute__((format(printf, 3, 4))) Tensor run_fail(Run *r, SnugStatus status,
-                                                      const char *format, ...);
+__attribute__((format(printf, 3, 4))) Tensor run_fail(Run *r, SnugStatus status, const char *format,
+                                                      ...);
 /** Execute or record; gives op->out its id. Returns the output, NO_TENSOR after a failure. */
 Tensor run_op(Run *r, Op *op);
 

@@ -15,10 +15,10 @@
 typedef struct Weight {
     const char *name; /**< name in the checkpoint, for messages */
     DType dtype;
-    Shape shape;          /**< torch order: Linear [out, in], Conv [out, in, kt, kh, kw] */
-    size_t bytes;         /**< in the file and in memory */
-    int32_t unit;         /**< index in the job's unit table; -1 when by_row */
-    size_t unit_offset;   /**< where in the unit's block [bytes, multiple of 64] */
+    Shape shape;        /**< torch order: Linear [out, in], Conv [out, in, kt, kh, kw] */
+    size_t bytes;       /**< in the file and in memory */
+    int32_t unit;       /**< index in the job's unit table; -1 when by_row */
+    size_t unit_offset; /**< where in the unit's block [bytes, multiple of 64] */
     bool by_row;
 } Weight;
 

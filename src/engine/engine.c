@@ -16,16 +16,22 @@ const char *snug_version(void)
 int snug_exit_code(SnugStatus status)
 {
     switch (status) {
-    case SNUG_OK: return 0;
-    case SNUG_ERR_ARG: return 2;
-    case SNUG_ERR_BUDGET: return 3;
-    case SNUG_ERR_FILE: return 4;
-    case SNUG_ERR_CANCELLED: return 130;
+    case SNUG_OK:
+        return 0;
+    case SNUG_ERR_ARG:
+        return 2;
+    case SNUG_ERR_BUDGET:
+        return 3;
+    case SNUG_ERR_FILE:
+        return 4;
+    case SNUG_ERR_CANCELLED:
+        return 130;
     case SNUG_ERR_IO:
     case SNUG_ERR_MEMORY:
     case SNUG_ERR_NUMERIC:
     case SNUG_ERR_INTERNAL:
-    default: return 1;
+    default:
+        return 1;
     }
 }
 
@@ -48,8 +54,8 @@ static SnugStatus choose_isa(const char *name, Isa *out, SnugError *err)
     *out = best;
     if (!name) return SNUG_OK;
     if (!isa_parse(name, out))
-        return error_set(err, SNUG_ERR_ARG, "instruction set \"%.50s\" is not known: ref, avx2, avx512, neon",
-                         name);
+        return error_set(err, SNUG_ERR_ARG,
+                         "instruction set \"%.50s\" is not known: ref, avx2, avx512, neon", name);
     if (isa_covers(best, *out)) return SNUG_OK;
     return error_set(err, SNUG_ERR_ARG, "this machine cannot run %s kernels; its best is %s", name,
                      isa_name(best));
@@ -69,7 +75,8 @@ static SnugStatus open_parts(SnugEngine *e, const SnugEngineOptions *o, SnugErro
     if (o->device && strcmp(o->device, "cpu") != 0)
         return error_set(err, SNUG_ERR_ARG, "device \"%.50s\" is not there: cpu", o->device);
     if (o->threads < 0 || o->threads > MAX_THREADS)
-        return error_set(err, SNUG_ERR_ARG, "%d threads: 1 to %d, 0 for all", o->threads, MAX_THREADS);
+        return error_set(err, SNUG_ERR_ARG, "%d threads: 1 to %d, 0 for all", o->threads,
+                         MAX_THREADS);
     Isa isa;
     TRY(choose_isa(o->isa, &isa, err));
     e->pool = pool_create(e->heap, o->threads ? o->threads : usable_processors());
@@ -93,8 +100,10 @@ SnugStatus snug_engine_open(SnugEngine **out, const SnugEngineOptions *options, 
     e->heap = heap;
     const SnugEngineOptions defaults = { 0 };
     const SnugStatus status = open_parts(e, options ? options : &defaults, err);
-    if (status == SNUG_OK) *out = e;
-    else snug_engine_close(e);
+    if (status == SNUG_OK)
+        *out = e;
+    else
+        snug_engine_close(e);
     return status;
 }
 

@@ -31,7 +31,9 @@ static void add_types(TextBuilder *b, const Checkpoint *c, bool json)
             t.tensors++;
             t.bytes += e->bytes;
         }
-        text_addf(b, json ? "%s{\"type\":\"%s\",\"tensors\":%lld,\"bytes\":%zu}" : "%s%s: %lld tensors, %zu bytes",
+        text_addf(b,
+                  json ? "%s{\"type\":\"%s\",\"tensors\":%lld,\"bytes\":%zu}"
+                       : "%s%s: %lld tensors, %zu bytes",
                   k ? (json ? "," : "; ") : "", seen[k], (long long)t.tensors, t.bytes);
     }
 }
@@ -45,7 +47,8 @@ static void add_tensors(TextBuilder *b, const Checkpoint *c, bool json)
         if (json) {
             text_addf(b, "%s{\"name\":", i ? "," : "");
             text_add_json(b, e->name, strlen(e->name));
-            text_addf(b, ",\"type\":\"%s\",\"shape\":%s,\"bytes\":%zu}", e->type_name, shape, e->bytes);
+            text_addf(b, ",\"type\":\"%s\",\"shape\":%s,\"bytes\":%zu}", e->type_name, shape,
+                      e->bytes);
         } else
             text_addf(b, "    %-60s %-8s %s\n", e->name, e->type_name, shape);
     }
@@ -66,16 +69,16 @@ static void add_checkpoint(TextBuilder *b, const Checkpoint *c, bool json, bool 
         }
         return;
     }
-    text_addf(b, "  %s: %d file%s, %d tensors, %.1f MiB (", checkpoint_path(c), checkpoint_n_files(c),
-              checkpoint_n_files(c) == 1 ? "" : "s", checkpoint_count(c),
+    text_addf(b, "  %s: %d file%s, %d tensors, %.1f MiB (", checkpoint_path(c),
+              checkpoint_n_files(c), checkpoint_n_files(c) == 1 ? "" : "s", checkpoint_count(c),
               (double)checkpoint_bytes(c) / 1048576.0);
     add_types(b, c, false);
     text_addf(b, ")\n");
     if (tensors) add_tensors(b, c, false);
 }
 
-static SnugStatus add_part(TextBuilder *b, ModelDir *dir, const ModelPart *part, bool json, bool tensors,
-                           bool first, SnugError *err)
+static SnugStatus add_part(TextBuilder *b, ModelDir *dir, const ModelPart *part, bool json,
+                           bool tensors, bool first, SnugError *err)
 {
     Component *c = NULL;
     if (!part->library) return SNUG_OK; /* absent on purpose */
@@ -100,7 +103,9 @@ static SnugStatus inspect_dir(TextBuilder *b, Heap *heap, const char *path, bool
     TRY(model_dir_open(&dir, heap, path, NULL, err));
     const ModelIndex *index = model_dir_index(dir);
     SnugStatus status = SNUG_OK;
-    text_addf(b, json ? "{\"kind\":\"diffusers\",\"class\":\"%s\",\"components\":[" : "diffusers folder: %s\n",
+    text_addf(b,
+              json ? "{\"kind\":\"diffusers\",\"class\":\"%s\",\"components\":["
+                   : "diffusers folder: %s\n",
               index->class_name);
     bool first = true;
     for (int32_t i = 0; i < index->n_parts && status == SNUG_OK; i++) {
@@ -112,8 +117,8 @@ static SnugStatus inspect_dir(TextBuilder *b, Heap *heap, const char *path, bool
     return status;
 }
 
-static SnugStatus inspect_file(TextBuilder *b, Heap *heap, const char *path, bool json, bool tensors,
-                               SnugError *err)
+static SnugStatus inspect_file(TextBuilder *b, Heap *heap, const char *path, bool json,
+                               bool tensors, SnugError *err)
 {
     Checkpoint *c = NULL;
     TRY(checkpoint_open(&c, heap, path, NULL, err));
@@ -124,15 +129,17 @@ static SnugStatus inspect_file(TextBuilder *b, Heap *heap, const char *path, boo
     return SNUG_OK;
 }
 
-SnugStatus snug_models_inspect(char **out, const char *path, bool json, bool tensors, SnugError *err)
+SnugStatus snug_models_inspect(char **out, const char *path, bool json, bool tensors,
+                               SnugError *err)
 {
     *out = NULL;
     Heap *heap = heap_create();
     if (!heap) return error_set(err, SNUG_ERR_MEMORY, "no memory");
     TextBuilder b;
     text_init(&b, heap, "inspect");
-    SnugStatus status = file_type(path) == FILE_DIRECTORY ? inspect_dir(&b, heap, path, json, tensors, err)
-                                                          : inspect_file(&b, heap, path, json, tensors, err);
+    SnugStatus status = file_type(path) == FILE_DIRECTORY
+                            ? inspect_dir(&b, heap, path, json, tensors, err)
+                            : inspect_file(&b, heap, path, json, tensors, err);
     if (status == SNUG_OK && !b.failed) *out = strdup(b.at ? b.at : "");
     if (status == SNUG_OK && !*out) status = error_set(err, SNUG_ERR_MEMORY, "no memory");
     text_release(&b);

@@ -69,8 +69,10 @@ SnugStatus snug_job_create(SnugJob **out, SnugEngine *engine, const char *pipeli
     arena_init(&job->request_arena, engine->heap, "request");
     arena_init(&job->arena, engine->heap, "job");
     const SnugStatus status = fill_defaults(job, err);
-    if (status == SNUG_OK) *out = job;
-    else snug_job_free(job);
+    if (status == SNUG_OK)
+        *out = job;
+    else
+        snug_job_free(job);
     return status;
 }
 

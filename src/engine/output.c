@@ -1,35 +1,42 @@
 /* output.c  Sorting the recipe's outputs: "frame", "latents", "preview", and taps by any other name. */
 #include "engine/output.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <errno.h>
 
 #include "formats/npy_write.h"
 #include "media/preview.h"
+#include "media/video.h"
 
 struct Output {
     SnugJob *job;
-    NpyWriter *array; /* --output x.npy */
+    VideoWriter *video;
     float *frame; /* [H, W, 3] in 0..1 */
     float *small; /* preview, [h, w, 3] */
     int64_t n_frames;
 };
 
-static bool ends_with(const char *text, const char *suffix)
+static VideoOptions video_options(const SnugJob *job)
 {
-    const size_t n = strlen(text), k = strlen(suffix);
-    return n >= k && strcmp(text + n - k, suffix) == 0;
+    return (VideoOptions){ .width = job->info.width,
+                           .height = job->info.height,
+                           .fps = job->info.fps,
+                           .n_frames = job->info.frames };
 }
 
 SnugStatus output_memory_bytes(SnugJob *job, size_t *out, SnugError *err)
 {
-    const char *path = job->common.output;
     *out = (size_t)job->info.width * (size_t)job->info.height * 3 * sizeof(float);
-    if (!path || ends_with(path, ".npy")) return SNUG_OK;
-    return error_set(err, SNUG_ERR_ARG, "--output %s: the suffix is none of .npy", path);
+    if (!job->common.output) return SNUG_OK;
+    VideoFormat format;
+    const VideoOptions options = video_options(job);
+    SnugStatus status = video_format_of_path(&format, job->common.output, err);
+    if (status != SNUG_OK) return error_wrap(err, status, "--output: ");
+    *out += video_writer_memory_bytes(format, &options, 0);
+    return SNUG_OK;
 }
 
 static SnugStatus make_folder(const char *path, SnugError *err)
@@ -46,15 +53,18 @@ static SnugStatus open_files(Output *o, SnugError *err)
     const size_t values = (size_t)info->width * (size_t)info->height * 3;
     o->frame = heap_take(heap, values * sizeof(float), "output");
     if (c->preview)
-        o->small = heap_take(heap, (size_t)info->latent_width * (size_t)info->latent_height * 3 * sizeof(float), "output");
+        o->small = heap_take(
+            heap, (size_t)info->latent_width * (size_t)info->latent_height * 3 * sizeof(float),
+            "output");
     if (!o->frame || (c->preview && !o->small))
         return error_set(err, SNUG_ERR_MEMORY, "no memory for the output");
     if (c->taps) TRY(make_folder(c->taps, err));
     if (c->preview && !info->latent_rgb)
-        return error_set(err, SNUG_ERR_ARG, "--preview: this model brings no latent_rgb_factors for previews");
+        return error_set(err, SNUG_ERR_ARG,
+                         "--preview: this model brings no latent_rgb_factors for previews");
     if (!c->output) return SNUG_OK;
-    const int64_t dim[4] = { info->frames, info->height, info->width, 3 };
-    return npy_create(&o->array, heap, c->output, dim, 4, err);
+    const VideoOptions options = video_options(o->job);
+    return video_writer_open(&o->video, heap, c->output, &options, err);
 }
 
 SnugStatus output_open(Output **out, SnugJob *job, SnugError *err)
@@ -64,8 +74,10 @@ SnugStatus output_open(Output **out, SnugJob *job, SnugError *err)
     if (!o) return error_set(err, SNUG_ERR_MEMORY, "no memory for the output");
     o->job = job;
     const SnugStatus status = open_files(o, err);
-    if (status == SNUG_OK) *out = o;
-    else output_close(o);
+    if (status == SNUG_OK)
+        *out = o;
+    else
+        output_close(o);
     return status;
 }
 
@@ -83,11 +95,12 @@ static SnugStatus take_frame(Output *o, const Op *op, const float *data, SnugErr
         return error_set(err, SNUG_ERR_NUMERIC, "frame %lld holds NaN: the weights may be damaged",
                          (long long)op->arg.output.index);
     o->n_frames++;
-    return o->array ? npy_append(o->array, o->frame, n, err) : SNUG_OK;
+    return o->video ? video_writer_push(o->video, o->frame, err) : SNUG_OK;
 }
 
 /* Any tensor as it lies; a 4-D video [T, h, w, C] as torch's [C, T, h, w]. */
-static SnugStatus write_array(Output *o, const char *path, Tensor t, const float *data, SnugError *err)
+static SnugStatus write_array(Output *o, const char *path, Tensor t, const float *data,
+                              SnugError *err)
 {
     Heap *heap = o->job->engine->heap;
     if (t.shape.rank != 4) return npy_write_f32(heap, path, data, t.shape.dim, t.shape.rank, err);
@@ -122,7 +135,8 @@ static SnugStatus take_tap(Output *o, const Op *op, const float *data, SnugError
 static SnugStatus take_preview(Output *o, const Op *op, const float *data, SnugError *err)
 {
     const PipelineInfo *info = &o->job->info;
-    const int64_t c = info->latent_channels, pixels = (int64_t)info->latent_width * info->latent_height;
+    const int64_t c = info->latent_channels,
+                  pixels = (int64_t)info->latent_width * info->latent_height;
     const float *at = data + op->in[0].shape.dim[0] / 2 * pixels * c;
     for (int64_t p = 0; p < pixels; p++)
         for (int k = 0; k < 3; k++) {
@@ -147,14 +161,16 @@ SnugStatus output_take(Output *o, const Op *op, const void *data, SnugError *err
 
 SnugStatus output_commit(Output *o, SnugError *err)
 {
-    return o->array ? npy_commit(o->array, err) : SNUG_OK;
+    VideoWriter *video = o->video;
+    o->video = NULL; /* freed by commit, also when it fails */
+    return video ? video_writer_commit(video, err) : SNUG_OK;
 }
 
 void output_close(Output *o)
 {
     if (!o) return;
     Heap *heap = o->job->engine->heap;
-    npy_close(o->array);
+    video_writer_abandon(o->video);
     heap_give(heap, o->frame);
     heap_give(heap, o->small);
     heap_give(heap, o);

@@ -12,7 +12,8 @@ SNUG_MUST_USE SnugStatus output_memory_bytes(SnugJob *job, size_t *out, SnugErro
 /** Open the files of a run. Frames come in order. */
 SNUG_MUST_USE SnugStatus output_open(Output **out, SnugJob *job, SnugError *err);
 /** One tensor handed out by the recipe. SNUG_ERR_NUMERIC when a frame holds NaN. */
-SNUG_MUST_USE SnugStatus output_take(Output *output, const Op *op, const void *data, SnugError *err);
+SNUG_MUST_USE SnugStatus output_take(Output *output, const Op *op, const void *data,
+                                     SnugError *err);
 /** Give everything its final name. */
 SNUG_MUST_USE SnugStatus output_commit(Output *output, SnugError *err);
 /** After a failure too; what was not committed leaves nothing. NULL is fine. */

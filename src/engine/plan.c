@@ -16,7 +16,8 @@
 enum { PROCESS_MARGIN_BYTES = 6 << 20, MAX_CANDIDATES = 24, LEAST_CHUNK = 64 };
 
 /* Forecast until a machine is measured: f32 work per thread and disk. */
-static const double FLOPS_PER_THREAD = 40e9, DISK_BYTES_PER_SECOND = 1.0e9, MEMORY_BYTES_PER_SECOND = 8e9;
+static const double FLOPS_PER_THREAD = 40e9, DISK_BYTES_PER_SECOND = 1.0e9,
+                    MEMORY_BYTES_PER_SECOND = 8e9;
 
 static int list_candidates(const PipelineInfo *info, RunKnobs *out)
 {
@@ -55,7 +56,8 @@ static double forecast(const SnugPlan *plan)
     for (int32_t s = 0; s < t->n_stages; s++) {
         double compute = 0;
         for (int32_t i = t->stages[s].first_op; i < t->stages[s].end_op; i++) {
-            const double work = t->ops[i].flops / rate, move = t->ops[i].bytes / MEMORY_BYTES_PER_SECOND;
+            const double work = t->ops[i].flops / rate,
+                         move = t->ops[i].bytes / MEMORY_BYTES_PER_SECOND;
             compute += work > move ? work : move;
         }
         const double load = plan->residency.stages[s].moved_bytes / DISK_BYTES_PER_SECOND;
@@ -107,9 +109,8 @@ static SnugStatus lay_out(SnugPlan *plan, const RunKnobs *knobs, size_t room, si
     TRY(rehearse(plan, knobs, err));
     drop_layout(plan);
     TRY(placement_make(&plan->placement, &plan->trace, err));
-    const SnugStatus status =
-        residency_make(&plan->residency, &plan->trace, &plan->placement, job->unit_bytes,
-                       job->weights.n_units, room, err);
+    const SnugStatus status = residency_make(&plan->residency, &plan->trace, &plan->placement,
+                                             job->unit_bytes, job->weights.n_units, room, err);
     *least = plan->residency.top;
     return status;
 }
@@ -182,8 +183,10 @@ SnugStatus snug_plan_create(SnugPlan **out, SnugJob *job, SnugError *err)
     SnugStatus status = output_memory_bytes(job, &plan->writer_bytes, err);
     if (status == SNUG_OK) status = search_plan(plan, err);
     if (status == SNUG_OK) status = plan_describe(plan, err);
-    if (status == SNUG_OK) *out = plan;
-    else snug_plan_free(plan);
+    if (status == SNUG_OK)
+        *out = plan;
+    else
+        snug_plan_free(plan);
     return status;
 }
 

@@ -26,15 +26,16 @@ static void text_stage(TextBuilder *b, const SnugPlan *p, int32_t i)
                            ? op_kind_name((OpKind)p->trace.ops[p->placement.stage_peak_op[i]].kind)
                            : "-";
     text_addf(b, "%-20s %5d  %9.1f %-16s %9.1f  %3d/%-3d %9.1f %9.1f  %8.1f\n", s->name, s->steps,
-              mib((double)p->placement.stage_top[i]), peak, mib((double)w->unit_bytes), w->n_resident,
-              w->n_units, mib(w->moved_bytes), mib(w->bound_bytes), stage_flops(&p->trace, s) / 1e9);
+              mib((double)p->placement.stage_top[i]), peak, mib((double)w->unit_bytes),
+              w->n_resident, w->n_units, mib(w->moved_bytes), mib(w->bound_bytes),
+              stage_flops(&p->trace, s) / 1e9);
 }
 
 static void add_text(TextBuilder *b, const SnugPlan *p)
 {
     const SnugFigures *f = &p->figures;
-    text_addf(b, "%-20s %5s  %9s %-16s %9s  %7s %9s %9s  %8s\n", "stage", "steps", "tensors", "peak at",
-              "weights", "stay", "read", "bound", "GFLOP");
+    text_addf(b, "%-20s %5s  %9s %-16s %9s  %7s %9s %9s  %8s\n", "stage", "steps", "tensors",
+              "peak at", "weights", "stay", "read", "bound", "GFLOP");
     for (int32_t i = 0; i < p->trace.n_stages; i++)
         text_stage(b, p, i);
     text_addf(b, "(sizes in MiB; stay: units of weights that stay in memory for the stage)\n\n");
@@ -47,12 +48,13 @@ static void add_text(TextBuilder *b, const SnugPlan *p)
     text_addf(b, "traffic: %.1f MiB of weights read, lower bound %.1f MiB\n", mib(f->moved_bytes),
               mib(f->bound_bytes));
     text_addf(b, "choices: %s%s, guidance branches %s, cross-attention keys %s\n",
-              p->knobs.chunk_rows ? "transformer rows in chunks of " : "all transformer rows at once",
+              p->knobs.chunk_rows ? "transformer rows in chunks of "
+                                  : "all transformer rows at once",
               "", p->knobs.lock_step ? "in lock-step" : "one after the other",
               p->knobs.cache_cross ? "kept" : "computed each step");
     if (p->knobs.chunk_rows) text_addf(b, "chunk: %lld rows\n", (long long)p->knobs.chunk_rows);
-    text_addf(b, "forecast: about %.1f s (%.1f GFLOP; this machine is not measured yet)\n", f->seconds,
-              f->flops / 1e9);
+    text_addf(b, "forecast: about %.1f s (%.1f GFLOP; this machine is not measured yet)\n",
+              f->seconds, f->flops / 1e9);
 }
 
 static void json_stage(TextBuilder *b, const SnugPlan *p, int32_t i)

@@ -28,13 +28,16 @@ static void add_text(TextBuilder *b, const SnugJob *job, const SnugPlan *plan,
               "weights", "seconds");
     for (int32_t i = 0; i < plan->trace.n_stages; i++) {
         const StageWeights *w = &plan->residency.stages[i];
-        const size_t in_use = w->top > plan->placement.stage_top[i] ? w->top - plan->placement.stage_top[i] : 0;
+        const size_t in_use =
+            w->top > plan->placement.stage_top[i] ? w->top - plan->placement.stage_top[i] : 0;
         text_addf(b, "%-20s %9.1f %9.1f %8.2f  ", plan->trace.stages[i].name,
-                  mib((double)plan->placement.stage_top[i]), mib((double)in_use), stages[i].seconds);
+                  mib((double)plan->placement.stage_top[i]), mib((double)in_use),
+                  stages[i].seconds);
         add_bar(b, (double)stages[i].rss_bytes / (double)f->budget_bytes);
         text_addf(b, " %.1f\n", mib((double)stages[i].rss_bytes));
     }
-    text_addf(b, "slab: planned %zu bytes, measured peak %zu bytes\n", f->slab_bytes, f->slab_peak_bytes);
+    text_addf(b, "slab: planned %zu bytes, measured peak %zu bytes\n", f->slab_bytes,
+              f->slab_peak_bytes);
     text_addf(b, "process: peak %.1f MiB of a budget of %.1f MiB\n",
               mib((double)f->process_peak_bytes), mib((double)f->budget_bytes));
     text_addf(b, "weights read: %.1f MiB, lower bound %.1f MiB; waited %.2f s for them\n",
@@ -59,7 +62,8 @@ static void add_json(TextBuilder *b, SnugJob *job, const SnugPlan *plan, const S
     text_addf(b,
               "\"measured\":{\"seconds\":%.3f,\"slab_peak_bytes\":%zu,\"process_peak_bytes\":%zu,"
               "\"moved_bytes\":%.0f,\"stall_seconds\":%.3f,\"stages\":[",
-              f->seconds, f->slab_peak_bytes, f->process_peak_bytes, f->moved_bytes, f->stall_seconds);
+              f->seconds, f->slab_peak_bytes, f->process_peak_bytes, f->moved_bytes,
+              f->stall_seconds);
     for (int32_t i = 0; i < plan->trace.n_stages; i++)
         text_addf(b, "%s{\"name\":\"%s\",\"begin\":%.3f,\"seconds\":%.3f,\"rss_bytes\":%zu}",
                   i ? "," : "", plan->trace.stages[i].name, stages[i].begin_seconds,
@@ -79,7 +83,8 @@ static SnugStatus write_report(SnugJob *job, const TextBuilder *b, SnugError *er
     return status;
 }
 
-SnugStatus report_make(SnugJob *job, const SnugPlan *plan, const StageMemory *stages, SnugError *err)
+SnugStatus report_make(SnugJob *job, const SnugPlan *plan, const StageMemory *stages,
+                       SnugError *err)
 {
     Heap *heap = job->engine->heap;
     TextBuilder b;

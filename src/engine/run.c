@@ -44,8 +44,10 @@ static void emit(Running *run, SnugEventKind kind, const char *text)
         e->fraction = follow_stats(run->follow).flops_done / run->plan->figures.flops;
     if (kind == SNUG_EVENT_DONE) e->fraction = 1.0;
     e->seconds_left = -1.0;
-    if (kind == SNUG_EVENT_DONE) e->seconds_left = 0.0;
-    else if (e->fraction > 0.02) e->seconds_left = e->seconds * (1.0 - e->fraction) / e->fraction;
+    if (kind == SNUG_EVENT_DONE)
+        e->seconds_left = 0.0;
+    else if (e->fraction > 0.02)
+        e->seconds_left = e->seconds * (1.0 - e->fraction) / e->fraction;
     if (run->on_event) run->on_event(run->context, e);
 }
 
@@ -183,10 +185,13 @@ SnugStatus snug_run(SnugJob *job, const SnugPlan *plan, SnugEventFunction *on_ev
                     SnugError *err)
 {
     if (plan->job != job || plan->version != job->version)
-        return error_set(err, SNUG_ERR_ARG, "the plan belongs to another job, or the job was changed since");
+        return error_set(err, SNUG_ERR_ARG,
+                         "the plan belongs to another job, or the job was changed since");
     TRY(job_prepare(job, err));
     process_reset_peak();
-    Running run = { .job = job, .plan = plan, .on_event = on_event, .context = context, .stage = -1 };
+    Running run = {
+        .job = job, .plan = plan, .on_event = on_event, .context = context, .stage = -1
+    };
     run.started = now_seconds();
     warn(&run);
     const SnugStatus status = carry_out(&run, err);

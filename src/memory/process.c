@@ -17,7 +17,8 @@ static size_t read_kib(const char *path, const char *key)
     size_t bytes = 0;
     while (fgets(line, sizeof line, file)) {
         unsigned long long kib;
-        if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), ": %llu", &kib) == 1) {
+        if (strncmp(line, key, strlen(key)) == 0 &&
+            sscanf(line + strlen(key), ": %llu", &kib) == 1) {
             bytes = (size_t)kib * 1024;
             break;
         }
@@ -71,8 +72,8 @@ static size_t cgroup_room(const char *folder, const char *limit_name, const char
 /* cgroup v2: this process's group and its parents; v1: the memory controller's mount. */
 static size_t all_cgroups_room(void)
 {
-    size_t room = cgroup_room("/sys/fs/cgroup/memory", "memory.limit_in_bytes",
-                              "memory.usage_in_bytes");
+    size_t room =
+        cgroup_room("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes");
     FILE *file = fopen("/proc/self/cgroup", "re");
     if (!file) return room;
     char line[256], folder[300];

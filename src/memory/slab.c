@@ -18,7 +18,8 @@ SnugStatus slab_open(Slab *slab, size_t bytes, SnugError *err)
         return error_set(err, SNUG_ERR_MEMORY, "the system refused a slab of %zu MiB: %s",
                          bytes >> 20, strerror(errno));
     /* Whole huge pages only: rounding up past the end would not be ours to count. */
-    if (bytes >= HUGE_PAGE_BYTES) (void)madvise(base, bytes & ~(size_t)(HUGE_PAGE_BYTES - 1), MADV_HUGEPAGE);
+    if (bytes >= HUGE_PAGE_BYTES)
+        (void)madvise(base, bytes & ~(size_t)(HUGE_PAGE_BYTES - 1), MADV_HUGEPAGE);
     slab->base = base;
     slab->bytes = bytes;
     return SNUG_OK;
@@ -36,7 +37,8 @@ size_t slab_touched_bytes(const Slab *slab)
     unsigned char in_core[1024];
     size_t touched = 0;
     for (size_t at = 0; at < slab->bytes; at += page * sizeof in_core) {
-        size_t span = slab->bytes - at < page * sizeof in_core ? slab->bytes - at : page * sizeof in_core;
+        size_t span =
+            slab->bytes - at < page * sizeof in_core ? slab->bytes - at : page * sizeof in_core;
         if (mincore(slab->base + at, span, in_core) != 0) return 0;
         for (size_t i = 0; i * page < span; i++)
             if (in_core[i] & 1) touched = at + (i + 1) * page;

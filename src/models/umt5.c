@@ -10,16 +10,23 @@
 static SnugStatus read_activation(Umt5Config *cfg, Json config, SnugError *err)
 {
     const char *proj = NULL;
-    TRY(json_text(config, "feed_forward_proj", cfg->shared_bias ? "relu" : "gated-gelu", &proj, err));
+    TRY(json_text(config, "feed_forward_proj", cfg->shared_bias ? "relu" : "gated-gelu", &proj,
+                  err));
     cfg->gated = strncmp(proj, "gated-", 6) == 0;
     const char *name = cfg->gated ? proj + 6 : proj;
     /* transformers maps "gated-gelu" to gelu_new, the tanh form */
-    if (strcmp(name, "gelu") == 0 && cfg->gated) cfg->activation = ACT_GELU_TANH;
-    else if (strcmp(name, "gelu_new") == 0) cfg->activation = ACT_GELU_TANH;
-    else if (strcmp(name, "gelu") == 0) cfg->activation = ACT_GELU_ERF;
-    else if (strcmp(name, "relu") == 0) cfg->activation = ACT_RELU;
-    else if (strcmp(name, "silu") == 0) cfg->activation = ACT_SILU;
-    else return error_set(err, SNUG_ERR_FILE, "feed_forward_proj: \"%s\" is not known", proj);
+    if (strcmp(name, "gelu") == 0 && cfg->gated)
+        cfg->activation = ACT_GELU_TANH;
+    else if (strcmp(name, "gelu_new") == 0)
+        cfg->activation = ACT_GELU_TANH;
+    else if (strcmp(name, "gelu") == 0)
+        cfg->activation = ACT_GELU_ERF;
+    else if (strcmp(name, "relu") == 0)
+        cfg->activation = ACT_RELU;
+    else if (strcmp(name, "silu") == 0)
+        cfg->activation = ACT_SILU;
+    else
+        return error_set(err, SNUG_ERR_FILE, "feed_forward_proj: \"%s\" is not known", proj);
     return SNUG_OK;
 }
 
@@ -61,8 +68,9 @@ static void layer_weights(const Umt5Config *cfg, Umt5Layer *l, Weights *w, int i
         l->bias_table = weights_tensor(w, "layer.0.SelfAttention.relative_attention_bias.weight",
                                        SHAPE(cfg->buckets, cfg->heads));
     l->norm2 = weights_tensor(w, "layer.1.layer_norm.weight", SHAPE(c));
-    weights_linear(w, &l->up, cfg->gated ? "layer.1.DenseReluDense.wi_1" : "layer.1.DenseReluDense.wi",
-                   c, f, NO_BIAS);
+    weights_linear(w, &l->up,
+                   cfg->gated ? "layer.1.DenseReluDense.wi_1" : "layer.1.DenseReluDense.wi", c, f,
+                   NO_BIAS);
     if (cfg->gated) weights_linear(w, &l->gate, "layer.1.DenseReluDense.wi_0", c, f, NO_BIAS);
     weights_linear(w, &l->down, "layer.1.DenseReluDense.wo", f, c, NO_BIAS);
 }
@@ -71,8 +79,8 @@ void umt5_weights(Umt5 *m, Weights *w)
 {
     weights_prefix(w, "%s", "");
     /* Tied: files carry either name, or both. */
-    const char *shared = weights_has(w, "shared.weight") ? "shared.weight"
-                                                         : "encoder.embed_tokens.weight";
+    const char *shared =
+        weights_has(w, "shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
     m->embedding = weights_table(w, shared, m->cfg.vocab, m->cfg.dim);
     weights_ignore(w, "encoder.embed_tokens.weight");
     for (int i = 0; i < m->cfg.layers; i++)
@@ -100,8 +108,8 @@ static Tensor encode_layer(Run *r, const Umt5 *m, const Umt5Layer *l, Tensor x, 
         *bias = op_position_bias(r, l->bias_table, x.shape.dim[0], cfg->max_distance);
     options.bias = *bias;
     y = op_attention(r, (Heads){ q, 0 }, (Heads){ k, 0 }, (Heads){ v, 0 }, cfg->heads,
-                     cfg->head_dim, &options);           /* [R, H * D] */
-    x = op_add(r, x, nn_linear(r, y, &l->o));            /* [R, C] */
+                     cfg->head_dim, &options); /* [R, H * D] */
+    x = op_add(r, x, nn_linear(r, y, &l->o));  /* [R, C] */
     y = op_rms_norm(r, x, l->norm2, cfg->eps);
     return op_add(r, x, feed_forward(r, m, l, y));
 }

@@ -16,7 +16,7 @@ typedef struct Umt5Config {
     int layers, heads, buckets, max_distance;
     float eps;
     bool shared_bias; /* T5: only layer 0 has a bias table */
-    bool gated; /* feed_forward_proj "gated-...": two input projections */
+    bool gated;       /* feed_forward_proj "gated-...": two input projections */
     Activation activation;
 } Umt5Config;
 

@@ -259,14 +259,16 @@ static Tensor cross_attention(Run *r, const WanDit *m, const WanBlock *b, Tensor
 {
     const WanDitConfig *cfg = &m->cfg;
     Tensor u = x;
-    if (cfg->cross_norm) u = op_layer_norm(r, x, b->cross_norm_weight, b->cross_norm_bias, cfg->eps);
+    if (cfg->cross_norm)
+        u = op_layer_norm(r, x, b->cross_norm_weight, b->cross_norm_bias, cfg->eps);
     Tensor q = op_rms_norm(r, nn_linear(r, u, &b->cross.q), b->cross.norm_q, cfg->eps);
     const AttentionOptions options = { .key_bias = c->key_bias, .has_key_bias = true };
     Tensor a = op_attention(r, (Heads){ q, 0 }, (Heads){ kv->k, 0 }, (Heads){ kv->v, 0 },
                             cfg->heads, cfg->head_dim, &options);
     if (c->has_image)
-        a = op_add(r, a, op_attention(r, (Heads){ q, 0 }, (Heads){ kv->image_k, 0 },
-                                      (Heads){ kv->image_v, 0 }, cfg->heads, cfg->head_dim, NULL));
+        a = op_add(r, a,
+                   op_attention(r, (Heads){ q, 0 }, (Heads){ kv->image_k, 0 },
+                                (Heads){ kv->image_v, 0 }, cfg->heads, cfg->head_dim, NULL));
     return op_add(r, x, nn_linear(r, a, &b->cross.o));
 }
 

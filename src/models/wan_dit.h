@@ -41,11 +41,11 @@ typedef struct WanDit {
 
 /** What a prompt means to one expert: projected text, and its keys and values where kept. */
 typedef struct WanContext {
-    Tensor text;                        /**< [n + 1, C]: the real rows, then one padding row */
-    Tensor key_bias;                    /**< [n + 1]: 0, and ln(512 - n) for the padding row */
-    Tensor image;                       /**< [tokens, C], or no tensor */
+    Tensor text;     /**< [n + 1, C]: the real rows, then one padding row */
+    Tensor key_bias; /**< [n + 1]: 0, and ln(512 - n) for the padding row */
+    Tensor image;    /**< [tokens, C], or no tensor */
     bool has_image;
-    bool cached;                        /**< k, v below are filled */
+    bool cached; /**< k, v below are filled */
     Tensor k[WAN_MAX_LAYERS], v[WAN_MAX_LAYERS], image_k[WAN_MAX_LAYERS], image_v[WAN_MAX_LAYERS];
 } WanContext;
 

@@ -15,7 +15,7 @@ typedef struct ResState {
 typedef struct LevelState {
     ResState res[VAE_MAX_RES];
     CausalPast time;
-    int64_t n_frames; /* seen so far */
+    int64_t n_frames;           /* seen so far */
     Tensor pending, pending_in; /* first of a pair going down: after the convolution, before it */
 } LevelState;
 
@@ -42,7 +42,8 @@ static Tensor attention(Run *r, const VaeAttention *a, Tensor x)
     const int64_t pixels = tensor_rows(x), c = tensor_cols(x);
     Tensor rows = op_reshape(r, x, SHAPE(pixels, c));
     Tensor qkv = nn_linear(r, op_l2_norm(r, rows, a->norm, ACT_NONE), &a->qkv); /* [HW, 3C] */
-    Tensor y = op_attention(r, (Heads){ qkv, 0 }, (Heads){ qkv, c }, (Heads){ qkv, 2 * c }, 1, c, NULL);
+    Tensor y =
+        op_attention(r, (Heads){ qkv, 0 }, (Heads){ qkv, c }, (Heads){ qkv, 2 * c }, 1, c, NULL);
     y = op_add(r, nn_linear(r, y, &a->proj), rows);
     return op_reshape(r, y, x.shape);
 }
@@ -85,8 +86,10 @@ static void decode_level(Decoder *d, int i, Tensor x);
 
 static void decode_next(Decoder *d, int i, Tensor x)
 {
-    if (i + 1 < d->m->cfg.levels) decode_level(d, i + 1, x);
-    else decode_out(d, x);
+    if (i + 1 < d->m->cfg.levels)
+        decode_level(d, i + 1, x);
+    else
+        decode_out(d, x);
 }
 
 static Tensor with_shortcut(Decoder *d, Tensor y, Tensor shortcut)
@@ -171,23 +174,37 @@ static void encode_out(Encoder *e, Tensor x)
     run_tap(r, "vae.encoder_mid", e->n_latents, x);
     x = op_l2_norm(r, x, c->norm_out, ACT_SILU);
     x = nn_causal_conv(r, x, &c->out, &e->state.out);
-    Tensor mu = op_columns(r, nn_linear(r, x, &e->m->quant), 0, cfg->z); /* mean, then log variance */
+    Tensor mu =
+        op_columns(r, nn_linear(r, x, &e->m->quant), 0, cfg->z); /* mean, then log variance */
     mu = op_affine(r, mu, cfg->encode_mul, cfg->encode_add);
     e->latent = op_write_rows(r, e->latent, e->n_latents++, mu);
 }
 
 static Tensor down_conv(Run *r, const VaeLevel *l, Tensor x)
 {
-    const ConvGeometry g = { .kt = 1, .kh = 3, .kw = 3, .stride_t = 1, .stride = 2, .bottom = 1,
-                             .right = 1, .upsample = 1, .groups = 1 };
+    const ConvGeometry g = { .kt = 1,
+                             .kh = 3,
+                             .kw = 3,
+                             .stride_t = 1,
+                             .stride = 2,
+                             .bottom = 1,
+                             .right = 1,
+                             .upsample = 1,
+                             .groups = 1 };
     return op_conv(r, x, NULL, 0, l->conv.weight, l->conv.bias, &g);
 }
 
 /* Two frames become one: y is the second of its pair, s->pending the first. */
 static Tensor encode_pair(Encoder *e, const VaeLevel *l, LevelState *s, Tensor y)
 {
-    const ConvGeometry g = { .kt = 3, .kh = 1, .kw = 1, .stride_t = 1, .stride = 1, .upsample = 1,
-                             .n_past = 2, .groups = 1 };
+    const ConvGeometry g = { .kt = 3,
+                             .kh = 1,
+                             .kw = 1,
+                             .stride_t = 1,
+                             .stride = 1,
+                             .upsample = 1,
+                             .n_past = 2,
+                             .groups = 1 };
     const Tensor past[2] = { s->time.frame[0], s->pending };
     Tensor out = op_conv(e->r, y, past, 2, l->time.weight, l->time.bias, &g);
     s->time.frame[0] = y;
@@ -200,8 +217,10 @@ static void encode_next(Encoder *e, int i, Tensor x)
 {
     run_tap(e->r, "vae.down", i, x);
     if (!run_ok(e->r)) return;
-    if (i + 1 < e->m->cfg.levels) encode_level(e, i + 1, x);
-    else encode_out(e, x);
+    if (i + 1 < e->m->cfg.levels)
+        encode_level(e, i + 1, x);
+    else
+        encode_out(e, x);
 }
 
 /* The level's input x (and the one before it in a pair) brought to the output's size. */
@@ -223,7 +242,8 @@ static void encode_level(Encoder *e, int i, Tensor x)
     if (l->resamples) y = down_conv(r, l, y);
     const int64_t seen = s->n_frames++;
     bool pair = false;
-    if (l->temporal && seen == 0) s->time.frame[0] = y; /* the first frame passes through */
+    if (l->temporal && seen == 0)
+        s->time.frame[0] = y; /* the first frame passes through */
     else if (l->temporal && seen % 2 == 1) {
         s->pending = y;
         s->pending_in = x;
@@ -236,7 +256,8 @@ static void encode_level(Encoder *e, int i, Tensor x)
     encode_next(e, i, y);
 }
 
-Tensor wan_vae_encode(Run *r, const WanVae *m, int64_t n_frames, WanVaeSource *source, void *context)
+Tensor wan_vae_encode(Run *r, const WanVae *m, int64_t n_frames, WanVaeSource *source,
+                      void *context)
 {
     const WanVaeConfig *cfg = &m->cfg;
     Encoder e = { .r = r, .m = m };

@@ -19,7 +19,8 @@ static SnugStatus read_levels(WanVaeConfig *cfg, Json config, SnugError *err)
     cfg->space_factor = cfg->patch;
     for (int i = 0; i + 1 < cfg->levels; i++) {
         cfg->temporal[i] = i < 3 ? defaults[i] : false;
-        if (i < given) TRY(json_as_bool(json_item(temporal, i), &cfg->temporal[i], err));
+        if (i < given)
+            TRY(json_as_bool(json_item(temporal, i), &cfg->temporal[i], err));
         else if (given)
             return json_fault(config, err, FAULT_MISMATCH,
                               "temperal_downsample has fewer entries than levels - 1");
@@ -36,8 +37,10 @@ static SnugStatus read_statistics(WanVaeConfig *cfg, Json config, SnugError *err
     static const double MEAN[16] = { -0.7571, -0.7089, -0.9113, 0.1075,  -0.1745, 0.9653,
                                      -0.1517, 1.5508,  0.4134,  -0.0715, 0.5517,  -0.3632,
                                      -0.1922, -0.9497, 0.2503,  -0.2921 };
-    static const double STD[16] = { 2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
-                                    3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160 };
+    static const double STD[16] = {
+        2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
+        3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160
+    };
     double mean[VAE_MAX_Z], std[VAE_MAX_Z];
     int n_mean = 0, n_std = 0;
     TRY(json_f64s(config, "latents_mean", -1e6, 1e6, mean, VAE_MAX_Z, &n_mean, err));
@@ -119,13 +122,17 @@ static void resample_weights(VaeLevel *l, Weights *w, int64_t out, int64_t time_
 static void encoder_level_weights(const WanVae *m, VaeLevel *l, Weights *w, int i, int *flat)
 {
     for (int j = 0; j < l->n_res; j++) {
-        if (m->cfg.residual) weights_unit(w, "encoder.down_blocks.%d.resnets.%d", i, j);
-        else weights_unit(w, "encoder.down_blocks.%d", (*flat)++);
+        if (m->cfg.residual)
+            weights_unit(w, "encoder.down_blocks.%d.resnets.%d", i, j);
+        else
+            weights_unit(w, "encoder.down_blocks.%d", (*flat)++);
         res_weights(&l->res[j], w, j ? l->out : l->in, l->out);
     }
     if (!l->resamples) return;
-    if (m->cfg.residual) weights_unit(w, "encoder.down_blocks.%d.downsampler", i);
-    else weights_unit(w, "encoder.down_blocks.%d", (*flat)++);
+    if (m->cfg.residual)
+        weights_unit(w, "encoder.down_blocks.%d.downsampler", i);
+    else
+        weights_unit(w, "encoder.down_blocks.%d", (*flat)++);
     resample_weights(l, w, l->out, l->out);
 }
 
@@ -162,7 +169,8 @@ static void decoder_level_weights(const WanVae *m, VaeLevel *l, Weights *w, int 
         res_weights(&l->res[j], w, j ? l->out : l->in, l->out);
     }
     if (!l->resamples) return;
-    weights_unit(w, residual ? "decoder.up_blocks.%d.upsampler" : "decoder.up_blocks.%d.upsamplers.0", i);
+    weights_unit(
+        w, residual ? "decoder.up_blocks.%d.upsampler" : "decoder.up_blocks.%d.upsamplers.0", i);
     resample_weights(l, w, residual ? l->out : l->out / 2, 2 * l->out);
 }
 

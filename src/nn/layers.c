@@ -3,9 +3,17 @@
 
 Tensor nn_conv2d(Run *r, Tensor x, const Conv *c, int pad, int upsample)
 {
-    const ConvGeometry g = { .kt = 1, .kh = c->kh, .kw = c->kw, .stride_t = 1, .stride = 1,
-                             .top = pad, .left = pad, .bottom = pad, .right = pad,
-                             .upsample = upsample, .groups = 1 };
+    const ConvGeometry g = { .kt = 1,
+                             .kh = c->kh,
+                             .kw = c->kw,
+                             .stride_t = 1,
+                             .stride = 1,
+                             .top = pad,
+                             .left = pad,
+                             .bottom = pad,
+                             .right = pad,
+                             .upsample = upsample,
+                             .groups = 1 };
     return op_conv(r, x, NULL, 0, c->weight, c->bias, &g);
 }
 
@@ -32,9 +40,18 @@ static void remember(Run *r, Tensor x, int reach, CausalPast *past)
 Tensor nn_causal_conv(Run *r, Tensor x, const Conv *c, CausalPast *past)
 {
     const int pad_h = c->kh / 2, pad_w = c->kw / 2, reach = c->kt - 1;
-    const ConvGeometry g = { .kt = c->kt, .kh = c->kh, .kw = c->kw, .stride_t = 1, .stride = 1,
-                             .top = pad_h, .left = pad_w, .bottom = pad_h, .right = pad_w,
-                             .upsample = 1, .n_past = reach, .groups = 1 };
+    const ConvGeometry g = { .kt = c->kt,
+                             .kh = c->kh,
+                             .kw = c->kw,
+                             .stride_t = 1,
+                             .stride = 1,
+                             .top = pad_h,
+                             .left = pad_w,
+                             .bottom = pad_h,
+                             .right = pad_w,
+                             .upsample = 1,
+                             .n_past = reach,
+                             .groups = 1 };
     Tensor y = op_conv(r, x, past->frame, past->n, c->weight, c->bias, &g);
     if (run_ok(r) && reach > 0) remember(r, x, reach, past);
     return y;

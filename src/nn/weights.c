@@ -101,10 +101,10 @@ SnugStatus weights_end(Weights *w, SnugError *err)
 {
     if (w->no_memory) return error_set(err, SNUG_ERR_MEMORY, "no memory for the weight table");
     if (w->n_problems)
-        return error_set(err, SNUG_ERR_FILE, "%s: %s does not fit its configuration (%d problem%s):%s%s",
-                         checkpoint_path(w->checkpoint), w->model, w->n_problems,
-                         w->n_problems == 1 ? "" : "s", w->problems,
-                         w->n_problems > MAX_LISTED ? "\n  ..." : "");
+        return error_set(
+            err, SNUG_ERR_FILE, "%s: %s does not fit its configuration (%d problem%s):%s%s",
+            checkpoint_path(w->checkpoint), w->model, w->n_problems, w->n_problems == 1 ? "" : "s",
+            w->problems, w->n_problems > MAX_LISTED ? "\n  ..." : "");
     char names[512];
     const int32_t unused = checkpoint_unused(w->checkpoint, w->used, names, sizeof names);
     char *warnings = w->table->warnings;
@@ -227,8 +227,11 @@ static BoundWeight *bind(Weights *w, const char *name, Shape shape)
         w->no_memory = true;
         return NULL;
     }
-    b->weight = (Weight){ .name = entry->name, .dtype = entry->dtype, .shape = shape,
-                          .bytes = entry->bytes, .unit = -1 };
+    b->weight = (Weight){ .name = entry->name,
+                          .dtype = entry->dtype,
+                          .shape = shape,
+                          .bytes = entry->bytes,
+                          .unit = -1 };
     b->checkpoint = w->checkpoint;
     b->entry = entry;
     return b;
@@ -241,8 +244,10 @@ const Weight *weights_tensor(Weights *w, const char *name, Shape shape)
     WeightUnit *unit = &w->table->units[w->unit];
     b->weight.unit = w->unit;
     b->weight.unit_offset = unit->bytes;
-    if (unit->last) unit->last->next = b;
-    else unit->first = b;
+    if (unit->last)
+        unit->last->next = b;
+    else
+        unit->first = b;
     unit->last = b;
     if (!size_add(unit->bytes, size_align(b->weight.bytes, UNIT_ALIGN), &unit->bytes))
         w->no_memory = true;
@@ -264,7 +269,8 @@ static const Weight *part(Weights *w, const char *name, const char *suffix, Shap
     return weights_tensor(w, full, shape);
 }
 
-void weights_linear(Weights *w, Linear *linear, const char *name, int64_t in, int64_t out, Bias bias)
+void weights_linear(Weights *w, Linear *linear, const char *name, int64_t in, int64_t out,
+                    Bias bias)
 {
     linear->weight = part(w, name, "weight", SHAPE(out, in));
     linear->bias = bias == BIAS ? part(w, name, "bias", SHAPE(out)) : NULL;

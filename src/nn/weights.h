@@ -23,8 +23,8 @@ typedef struct BoundWeight {
 
 /** A block of weights that the planner keeps, evicts and prefetches as one. */
 typedef struct WeightUnit {
-    char name[64];          /**< "transformer.blocks.3" */
-    size_t bytes;           /**< of the block, a multiple of 64 */
+    char name[64];             /**< "transformer.blocks.3" */
+    size_t bytes;              /**< of the block, a multiple of 64 */
     BoundWeight *first, *last; /**< chain of its weights */
 } WeightUnit;
 
@@ -50,10 +50,10 @@ SNUG_MUST_USE SnugStatus weight_table_read_row(const WeightTable *table, const W
 typedef struct Weights {
     WeightTable *table;
     const Checkpoint *checkpoint;
-    const char *model;  /* "transformer" */
-    char prefix[128];   /* "blocks.3." */
-    int32_t unit;       /* -1 before the first weights_unit */
-    bool *used;         /* [tensors of the checkpoint] */
+    const char *model; /* "transformer" */
+    char prefix[128];  /* "blocks.3." */
+    int32_t unit;      /* -1 before the first weights_unit */
+    bool *used;        /* [tensors of the checkpoint] */
     char problems[1536];
     size_t n_problem_text;
     int n_problems;
@@ -90,7 +90,8 @@ bool weights_has(const Weights *w, const char *name);
 /** Embedding table [rows, cols], read row by row, in no unit. */
 const Weight *weights_table(Weights *w, const char *name, int64_t rows, int64_t cols);
 /** name.weight, name.bias. */
-void weights_linear(Weights *w, Linear *linear, const char *name, int64_t in, int64_t out, Bias bias);
+void weights_linear(Weights *w, Linear *linear, const char *name, int64_t in, int64_t out,
+                    Bias bias);
 void weights_conv(Weights *w, Conv *conv, const char *name, int64_t in, int64_t out, int kt, int kh,
                   int kw, Bias bias);
 /** A tensor that files may carry and snug does not need ("position_ids"): not unexpected. */

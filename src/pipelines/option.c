@@ -13,9 +13,9 @@ static SnugStatus refuse(const Option *o, const char *value, SnugError *err)
     switch (p->kind) {
     case SNUG_OPTION_INT:
     case SNUG_OPTION_FLOAT:
-        return error_set(err, SNUG_ERR_ARG, "--%s: \"%.100s\" is no %s from %.10g to %.10g", p->name,
-                         value, p->kind == SNUG_OPTION_INT ? "whole number" : "number", p->min,
-                         p->max);
+        return error_set(err, SNUG_ERR_ARG, "--%s: \"%.100s\" is no %s from %.10g to %.10g",
+                         p->name, value, p->kind == SNUG_OPTION_INT ? "whole number" : "number",
+                         p->min, p->max);
     case SNUG_OPTION_SIZE:
         return error_set(err, SNUG_ERR_ARG,
                          "--%s: \"%.100s\" is no size such as 832x480 (each side %.0f to %.0f)",
@@ -25,7 +25,8 @@ static SnugStatus refuse(const Option *o, const char *value, SnugError *err)
                          value);
     case SNUG_OPTION_TEXT:
     case SNUG_OPTION_PATH:
-    default: return error_set(err, SNUG_ERR_ARG, "--%s: needs a value", p->name);
+    default:
+        return error_set(err, SNUG_ERR_ARG, "--%s: needs a value", p->name);
     }
 }
 
@@ -65,7 +66,8 @@ static bool parse_size(const SnugOption *p, const char *value, OptionSize *out)
 
 static bool parse_flag(const char *value, bool *out)
 {
-    static const char *const YES[] = { "true", "on", "yes", "1" }, *const NO[] = { "false", "off", "no", "0" };
+    static const char *const YES[] = { "true", "on", "yes", "1" }, *const NO[] = { "false", "off",
+                                                                                   "no", "0" };
     for (int i = 0; i < 4; i++) {
         if (strcmp(value, YES[i]) == 0 || strcmp(value, NO[i]) == 0) {
             *out = strcmp(value, YES[i]) == 0;
@@ -81,18 +83,28 @@ SnugStatus option_parse(const Option *o, void *request, Arena *arena, const char
     void *at = (char *)request + o->offset;
     bool fine = true;
     switch (o->public_part.kind) {
-    case SNUG_OPTION_INT: fine = parse_int(&o->public_part, value, at); break;
-    case SNUG_OPTION_FLOAT: fine = parse_float(&o->public_part, value, at); break;
-    case SNUG_OPTION_SIZE: fine = parse_size(&o->public_part, value, at); break;
-    case SNUG_OPTION_FLAG: fine = parse_flag(value, at); break;
+    case SNUG_OPTION_INT:
+        fine = parse_int(&o->public_part, value, at);
+        break;
+    case SNUG_OPTION_FLOAT:
+        fine = parse_float(&o->public_part, value, at);
+        break;
+    case SNUG_OPTION_SIZE:
+        fine = parse_size(&o->public_part, value, at);
+        break;
+    case SNUG_OPTION_FLAG:
+        fine = parse_flag(value, at);
+        break;
     case SNUG_OPTION_TEXT:
     case SNUG_OPTION_PATH: {
         char *copy = arena_text(arena, value, strlen(value));
-        if (!copy) return error_set(err, SNUG_ERR_MEMORY, "no memory for --%s", o->public_part.name);
+        if (!copy)
+            return error_set(err, SNUG_ERR_MEMORY, "no memory for --%s", o->public_part.name);
         *(const char **)at = copy;
         break;
     }
-    default: fine = false;
+    default:
+        fine = false;
     }
     return fine ? SNUG_OK : refuse(o, value, err);
 }
@@ -117,10 +129,20 @@ SnugStatus option_parse_bytes(const char *text, size_t *out, SnugError *err)
     static const struct {
         const char *suffix;
         double bytes;
-    } UNITS[] = { { "", 1 },           { "b", 1 },           { "k", 1024 },       { "kib", 1024 },
-                  { "kb", 1e3 },       { "m", 1048576 },     { "mib", 1048576 },  { "mb", 1e6 },
-                  { "g", 1073741824 }, { "gib", 1073741824 }, { "gb", 1e9 },      { "t", 1099511627776.0 },
-                  { "tib", 1099511627776.0 }, { "tb", 1e12 } };
+    } UNITS[] = { { "", 1 },
+                  { "b", 1 },
+                  { "k", 1024 },
+                  { "kib", 1024 },
+                  { "kb", 1e3 },
+                  { "m", 1048576 },
+                  { "mib", 1048576 },
+                  { "mb", 1e6 },
+                  { "g", 1073741824 },
+                  { "gib", 1073741824 },
+                  { "gb", 1e9 },
+                  { "t", 1099511627776.0 },
+                  { "tib", 1099511627776.0 },
+                  { "tb", 1e12 } };
     char *end;
     const double value = strtod(text, &end);
     while (*end == ' ')
@@ -132,5 +154,6 @@ SnugStatus option_parse_bytes(const char *text, size_t *out, SnugError *err)
         *out = (size_t)bytes;
         return SNUG_OK;
     }
-    return error_set(err, SNUG_ERR_ARG, "\"%.100s\" is no size of memory such as 8GiB or 512MiB", text);
+    return error_set(err, SNUG_ERR_ARG, "\"%.100s\" is no size of memory such as 8GiB or 512MiB",
+                     text);
 }

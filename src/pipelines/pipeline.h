@@ -19,10 +19,10 @@ typedef struct PipelineInfo {
     int64_t frames;
     int width, height;
     double fps;
-    int64_t rows;             /**< transformer rows that may be chunked */
-    bool guided;              /**< two branches: lock-step is a choice */
+    int64_t rows; /**< transformer rows that may be chunked */
+    bool guided;  /**< two branches: lock-step is a choice */
     int latent_width, latent_height, latent_channels;
-    const float *latent_rgb;  /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
+    const float *latent_rgb; /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
 } PipelineInfo;
 
 /** A recipe and its table. Adding one: its file, and a row in registry.c. */

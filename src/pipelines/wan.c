@@ -119,8 +119,9 @@ static Tensor denoise(Run *r, WanJob *j, const Tensor text[2], Tensor condition)
         run_stage(r, e->stage);
         if (!tensor_exists(x)) x = initial_noise(r, j);
         if (j->mode == WAN_IMAGE_CHANNELS && !tensor_exists(mask))
-            mask = run_input(r, SHAPE(j->latent_t, j->latent_h, j->latent_w, j->vae.cfg.time_factor),
-                             fill_mask, j);
+            mask =
+                run_input(r, SHAPE(j->latent_t, j->latent_h, j->latent_w, j->vae.cfg.time_factor),
+                          fill_mask, j);
         for (int b = 0; b < (j->guided ? 2 : 1); b++)
             wan_dit_context(r, &e->dit, text[b], NO_TENSOR, &e->context[b]);
         for (int i = e->first; i < e->end && run_step(r, i, j->scheduler.n); i++) {

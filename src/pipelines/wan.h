@@ -49,13 +49,13 @@ typedef struct WanJob {
     WanImageMode mode;
     bool guided;
     bool preview;
-    int width, height;               /* px */
-    int64_t frames;                  /* of the video */
+    int width, height; /* px */
+    int64_t frames;    /* of the video */
     int64_t latent_t, latent_h, latent_w;
-    const int32_t *ids[2];           /* prompt, negative prompt */
+    const int32_t *ids[2]; /* prompt, negative prompt */
     int64_t n_ids[2];
-    float *image;                    /* [height, width, 3] in -1..1, or NULL */
-    float *given_noise;              /* [C, T, h, w] from a file, or NULL */
+    float *image;       /* [height, width, 3] in -1..1, or NULL */
+    float *given_noise; /* [C, T, h, w] from a file, or NULL */
     Random random;
     Noise noise;
     double default_fps;

@@ -41,7 +41,8 @@ static Size size_by_grid(const Image *in, double area, int gw, int gh)
 }
 
 /* Cover the target, then cut the middle out. */
-static SnugStatus cover(Image *out, Heap *heap, const Image *in, int width, int height, SnugError *err)
+static SnugStatus cover(Image *out, Heap *heap, const Image *in, int width, int height,
+                        SnugError *err)
 {
     const double sw = (double)width / in->width, sh = (double)height / in->height;
     const double s = sw > sh ? sw : sh;
@@ -82,9 +83,12 @@ SnugStatus wan_image_prepare(WanJob *j, WanKind kind, SnugError *err)
     SnugStatus status = image_read_file(&in, heap, j->request->image, 3, NULL, err);
     if (status == SNUG_OK) status = fit(j, &fitted, &in, err);
     if (status == SNUG_OK) {
-        j->image = heap_take(heap, (size_t)fitted.width * (size_t)fitted.height * 3 * sizeof(float), "image");
-        if (j->image) image_to_hwc(j->image, &fitted, IMAGE_SIGNED);
-        else status = error_set(err, SNUG_ERR_MEMORY, "no memory for the picture");
+        j->image = heap_take(heap, (size_t)fitted.width * (size_t)fitted.height * 3 * sizeof(float),
+                             "image");
+        if (j->image)
+            image_to_hwc(j->image, &fitted, IMAGE_SIGNED);
+        else
+            status = error_set(err, SNUG_ERR_MEMORY, "no memory for the picture");
     }
     image_release(&in);
     image_release(&fitted);

@@ -19,7 +19,8 @@ typedef struct WanDefaults {
 static SnugStatus component(WanJob *j, const char *name, Component **out, SnugError *err)
 {
     if (!model_dir_has(j->dir, name))
-        return error_set(err, SNUG_ERR_FILE, "%s: the model has no %s", model_dir_path(j->dir), name);
+        return error_set(err, SNUG_ERR_FILE, "%s: the model has no %s", model_dir_path(j->dir),
+                         name);
     TRY(model_dir_component(j->dir, name, out, err));
     char *warnings = j->context->weights->warnings;
     const size_t used = strlen(warnings), room = sizeof j->context->weights->warnings - used;
@@ -99,13 +100,14 @@ static SnugStatus open_expert(WanJob *j, WanExpert *e, const char *name, SnugErr
                          model_dir_path(j->dir), name, (long long)cfg->out_channels,
                          (long long)j->vae.cfg.z);
     if (cfg->text_dim != j->text.cfg.dim)
-        return error_set(err, SNUG_ERR_FILE, "%s: %s takes text of width %lld, the encoder gives %lld",
-                         model_dir_path(j->dir), name, (long long)cfg->text_dim,
-                         (long long)j->text.cfg.dim);
+        return error_set(
+            err, SNUG_ERR_FILE, "%s: %s takes text of width %lld, the encoder gives %lld",
+            model_dir_path(j->dir), name, (long long)cfg->text_dim, (long long)j->text.cfg.dim);
     if (cfg->image_dim)
-        return error_set(err, SNUG_ERR_FILE,
-                         "%s: %s wants a CLIP image encoder (Wan2.1 I2V), which snug does not run yet",
-                         model_dir_path(j->dir), name);
+        return error_set(
+            err, SNUG_ERR_FILE,
+            "%s: %s wants a CLIP image encoder (Wan2.1 I2V), which snug does not run yet",
+            model_dir_path(j->dir), name);
     return SNUG_OK;
 }
 
@@ -118,7 +120,8 @@ static SnugStatus choose_mode(WanJob *j, WanKind kind, bool first_frame_model, S
     const char *dir = model_dir_path(j->dir);
     if (in == z) {
         if (q->image && !first_frame_model)
-            return error_set(err, SNUG_ERR_ARG, "%s is a text-to-video model: --image cannot be used", dir);
+            return error_set(err, SNUG_ERR_ARG,
+                             "%s is a text-to-video model: --image cannot be used", dir);
         if (kind == WAN_I2V && !first_frame_model)
             return error_set(err, SNUG_ERR_ARG, "%s is a text-to-video model: use wan-t2v", dir);
         j->mode = q->image ? WAN_IMAGE_FIRST_FRAME : WAN_NO_IMAGE;
@@ -130,7 +133,8 @@ static SnugStatus choose_mode(WanJob *j, WanKind kind, bool first_frame_model, S
         return error_set(err, SNUG_ERR_FILE,
                          "%s: the transformer takes %lld channels; text-to-video needs %lld, "
                          "image-to-video %lld",
-                         dir, (long long)in, (long long)z, (long long)(2 * z + j->vae.cfg.time_factor));
+                         dir, (long long)in, (long long)z,
+                         (long long)(2 * z + j->vae.cfg.time_factor));
     if (!q->image && (kind == WAN_I2V || j->mode == WAN_IMAGE_CHANNELS))
         return error_set(err, SNUG_ERR_ARG, "image to video needs --image");
     if (q->image && kind == WAN_T2V)
@@ -141,8 +145,15 @@ static SnugStatus choose_mode(WanJob *j, WanKind kind, bool first_frame_model, S
 static SnugStatus read_defaults(WanJob *j, WanDefaults *d, bool first_frame_model, SnugError *err)
 {
     *d = first_frame_model
-             ? (WanDefaults){ .frames = 121, .steps = 50, .width = 1280, .height = 704, .fps = 24, .guidance = 5 }
-             : (WanDefaults){ .frames = 81, .steps = 50, .width = 832, .height = 480, .fps = 16, .guidance = 5 };
+             ? (WanDefaults){ .frames = 121,
+                              .steps = 50,
+                              .width = 1280,
+                              .height = 704,
+                              .fps = 24,
+                              .guidance = 5 }
+             : (WanDefaults){
+                   .frames = 81, .steps = 50, .width = 832, .height = 480, .fps = 16, .guidance = 5
+               };
     if (j->mode == WAN_IMAGE_CHANNELS) d->steps = 40;
     const char *path = file_join(j->context->arena, model_dir_path(j->dir), "snug.json");
     if (!path) return error_set(err, SNUG_ERR_MEMORY, "no memory for a path");
@@ -155,7 +166,8 @@ static SnugStatus read_defaults(WanJob *j, WanDefaults *d, bool first_frame_mode
     if (status == SNUG_OK) status = json_int(root, "width", d->width, 8, 16384, &d->width, err);
     if (status == SNUG_OK) status = json_int(root, "height", d->height, 8, 16384, &d->height, err);
     if (status == SNUG_OK) status = json_f64(root, "fps", d->fps, 1, 240, &d->fps, err);
-    if (status == SNUG_OK) status = json_f64(root, "guidance", d->guidance, 0, 100, &d->guidance, err);
+    if (status == SNUG_OK)
+        status = json_f64(root, "guidance", d->guidance, 0, 100, &d->guidance, err);
     json_close(doc);
     return status;
 }
@@ -184,9 +196,10 @@ static SnugStatus check_sizes(WanJob *j, SnugError *err)
         int64_t below = j->frames;
         while (below > 1 && ((below - 1) % f || ((below - 1) / f + 1) % d->pt))
             below--;
-        return error_set(err, SNUG_ERR_ARG,
-                         "--frames %lld: this model makes %lldn + 1 frames; the nearest are %lld and %lld",
-                         (long long)j->frames, (long long)f, (long long)below, (long long)(below + step));
+        return error_set(
+            err, SNUG_ERR_ARG,
+            "--frames %lld: this model makes %lldn + 1 frames; the nearest are %lld and %lld",
+            (long long)j->frames, (long long)f, (long long)below, (long long)(below + step));
     }
     j->latent_t = latent;
     j->latent_h = j->height / v->space_factor;
@@ -196,7 +209,8 @@ static SnugStatus check_sizes(WanJob *j, SnugError *err)
 
 /* ---- prompts -------------------------------------------------------------------------------- */
 
-static SnugStatus encode_prompt(WanJob *j, const Tokenizer *t, const char *text, int which, SnugError *err)
+static SnugStatus encode_prompt(WanJob *j, const Tokenizer *t, const char *text, int which,
+                                SnugError *err)
 {
     TextView clean;
     int32_t *ids = NULL;
@@ -244,9 +258,11 @@ static SnugStatus read_noise(WanJob *j, SnugError *err)
         fits = a.dim[i + extra] == want[i];
     for (int64_t i = 0; fits && i < a.count; i++)
         if (!isfinite(a.f32[i]))
-            return error_set(err, SNUG_ERR_FILE, "%s: the noise holds NaN or infinity", j->request->noise);
+            return error_set(err, SNUG_ERR_FILE, "%s: the noise holds NaN or infinity",
+                             j->request->noise);
     if (!fits)
-        return error_set(err, SNUG_ERR_FILE, "%s: noise must be [%lld, %lld, %lld, %lld] (C, T, h, w)",
+        return error_set(err, SNUG_ERR_FILE,
+                         "%s: noise must be [%lld, %lld, %lld, %lld] (C, T, h, w)",
                          j->request->noise, (long long)want[0], (long long)want[1],
                          (long long)want[2], (long long)want[3]);
     j->given_noise = a.f32;
@@ -264,8 +280,10 @@ static SnugStatus make_schedule(WanJob *j, const WanDefaults *d, SnugError *err)
     if (q->scheduler) {
         SchedulerKind kind;
         TRY(scheduler_kind_of_name(&kind, q->scheduler, err));
-        if (status == SNUG_OK) scheduler_config_switch(&config, kind);
-        else scheduler_config_defaults(&config, kind);
+        if (status == SNUG_OK)
+            scheduler_config_switch(&config, kind);
+        else
+            scheduler_config_defaults(&config, kind);
     } else if (status != SNUG_OK) {
         if (err) *err = reading;
         return status;
@@ -327,7 +345,8 @@ static SnugStatus open_job(WanJob *j, WanKind kind, SnugError *err)
     WanDefaults d;
     double boundary;
     bool first_frame;
-    if (!q->model) return error_set(err, SNUG_ERR_ARG, "--model is missing: a folder in diffusers layout");
+    if (!q->model)
+        return error_set(err, SNUG_ERR_ARG, "--model is missing: a folder in diffusers layout");
     TRY(model_dir_open(&j->dir, j->context->heap, q->model, NULL, err));
     TRY(open_networks(j, &boundary, &first_frame, err));
     TRY(choose_mode(j, kind, first_frame, err));
@@ -348,16 +367,17 @@ static SnugStatus open_job(WanJob *j, WanKind kind, SnugError *err)
 static void tell(const WanJob *j, PipelineInfo *info)
 {
     const WanDitConfig *d = &j->expert[0].dit.cfg;
-    *info = (PipelineInfo){ .frames = j->frames,
-                            .width = j->width,
-                            .height = j->height,
-                            .fps = j->default_fps,
-                            .rows = j->latent_t / d->pt * (j->latent_h / d->ph) * (j->latent_w / d->pw),
-                            .guided = j->guided,
-                            .latent_width = (int)j->latent_w,
-                            .latent_height = (int)j->latent_h,
-                            .latent_channels = (int)j->vae.cfg.z,
-                            .latent_rgb = j->has_latent_rgb ? j->latent_rgb : NULL };
+    *info =
+        (PipelineInfo){ .frames = j->frames,
+                        .width = j->width,
+                        .height = j->height,
+                        .fps = j->default_fps,
+                        .rows = j->latent_t / d->pt * (j->latent_h / d->ph) * (j->latent_w / d->pw),
+                        .guided = j->guided,
+                        .latent_width = (int)j->latent_w,
+                        .latent_height = (int)j->latent_h,
+                        .latent_channels = (int)j->vae.cfg.z,
+                        .latent_rgb = j->has_latent_rgb ? j->latent_rgb : NULL };
 }
 
 SnugStatus wan_open(void **out, PipelineContext *context, WanRequest *request, PipelineInfo *info,

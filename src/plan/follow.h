@@ -31,7 +31,7 @@ typedef struct FollowStats {
     int32_t ops_done;
     double flops_done;
     double moved_bytes;
-    double stall_seconds;  /**< compute waited for weights */
+    double stall_seconds;   /**< compute waited for weights */
     size_t slab_peak_bytes; /**< highest end of anything placed or loaded */
 } FollowStats;
 

@@ -149,8 +149,7 @@ static bool find_classes(Work *w)
         sorted[i] = &w->segments[i];
     qsort(sorted, (size_t)w->n_segments, sizeof(Segment *), by_hash);
     for (int32_t i = 0; i < w->n_segments; i++) {
-        if (i == 0 || sorted[i]->hash != sorted[i - 1]->hash)
-            w->class_start[w->n_classes++] = i;
+        if (i == 0 || sorted[i]->hash != sorted[i - 1]->hash) w->class_start[w->n_classes++] = i;
         sorted[i]->class_id = w->n_classes - 1;
         sorted[i]->rank = i - w->class_start[w->n_classes - 1];
         w->class_first[i] = sorted[i]->first;
@@ -166,11 +165,9 @@ static int32_t stages_crossed(const Trace *t, int32_t from, int32_t to)
 
 static void add_item(Work *w, size_t bytes, int32_t begin, int32_t end, int32_t class_id)
 {
-    w->items[w->n_items] = (Item){ .bytes = bytes,
-                                   .begin = begin,
-                                   .end = end,
-                                   .class_id = class_id,
-                                   .order = w->n_items };
+    w->items[w->n_items] = (Item){
+        .bytes = bytes, .begin = begin, .end = end, .class_id = class_id, .order = w->n_items
+    };
     w->n_items++;
 }
 
@@ -190,7 +187,8 @@ static void itemise(Work *w, Segment *seg, int32_t *class_item)
                          i - seg->first, seg->class_id);
             w->item_of_workspace[i] = next++;
         }
-        if (op->out < 0 || w->group_of[op->out] != op->out || t->tensors[op->out].born != i) continue;
+        if (op->out < 0 || w->group_of[op->out] != op->out || t->tensors[op->out].born != i)
+            continue;
         const Group *g = &w->groups[op->out];
         if (g->carried) continue;
         if (first) add_item(w, g->bytes, g->born - seg->first, g->dies - seg->first, seg->class_id);
@@ -225,8 +223,10 @@ static bool class_begins(const Work *w, int32_t class_id, int32_t low, int32_t h
     int32_t a = w->class_start[class_id], b = w->class_start[class_id + 1];
     while (a < b) {
         int32_t mid = a + (b - a) / 2;
-        if (w->class_first[mid] < low) a = mid + 1;
-        else b = mid;
+        if (w->class_first[mid] < low)
+            a = mid + 1;
+        else
+            b = mid;
     }
     return a < w->class_start[class_id + 1] && w->class_first[a] <= high;
 }
@@ -246,7 +246,8 @@ static int by_size(const void *a, const void *b)
     const Item *x = *(Item *const *)a, *y = *(Item *const *)b;
     if ((x->n_stages > 0) != (y->n_stages > 0)) return x->n_stages > 0 ? -1 : 1;
     if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
-    if (x->end - x->begin != y->end - y->begin) return x->end - x->begin > y->end - y->begin ? -1 : 1;
+    if (x->end - x->begin != y->end - y->begin)
+        return x->end - x->begin > y->end - y->begin ? -1 : 1;
     return x->order < y->order ? -1 : x->order > y->order;
 }
 

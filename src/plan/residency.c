@@ -30,7 +30,7 @@ typedef struct Work {
     int32_t n_uses;
     UnitInStage *units; /* of this stage, in order of first use */
     int32_t n_in_stage;
-    int32_t *row_of;    /* [n_units] index into units, -1 */
+    int32_t *row_of;     /* [n_units] index into units, -1 */
     size_t *resident_at; /* [n_units] */
     Residency *out;
     int32_t max_loads;
@@ -139,9 +139,10 @@ static bool emit(Work *w, const TraceStage *stage, size_t base, StageWeights *s)
             turn = (turn + 1) % s->n_slots;
         }
         s->moved_bytes += (double)unit->bytes;
+        /* the last slots may never be filled to their end */
+        if (load.offset + unit->bytes > s->top) s->top = load.offset + unit->bytes;
         if (!push_load(w, load)) return false;
     }
-    s->top = at;
     return true;
 }
 

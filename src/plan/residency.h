@@ -23,10 +23,10 @@ typedef struct StageWeights {
     int32_t n_units, n_resident; /**< units used; units that stay for the whole stage */
     size_t unit_bytes;           /**< of all units used */
     size_t resident_bytes, slot_bytes;
-    int32_t n_slots;         /**< ring slots, 0 when everything stays */
-    double moved_bytes;      /**< read from disk in this stage */
-    double bound_bytes;      /**< no schedule in this space could move less */
-    size_t top;              /**< end of the weights in the slab */
+    int32_t n_slots;    /**< ring slots, 0 when everything stays */
+    double moved_bytes; /**< read from disk in this stage */
+    double bound_bytes; /**< no schedule in this space could move less */
+    size_t top;         /**< end of the weights in the slab */
 } StageWeights;
 
 typedef struct Residency {

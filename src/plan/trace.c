@@ -139,8 +139,7 @@ static SnugStatus record_note(void *self, RunNote note, const char *text, int in
     (void)index;
     (void)count;
     if (note == RUN_STAGE) TRY(record_stage(trace, text, err));
-    if (!trace->n_stages)
-        return error_set(err, SNUG_ERR_INTERNAL, "a step before the first stage");
+    if (!trace->n_stages) return error_set(err, SNUG_ERR_INTERNAL, "a step before the first stage");
     if (note == RUN_STEP) trace->stages[trace->n_stages - 1].steps++;
     if (!grow(trace->heap, (void **)&trace->segments, trace->n_segments, &trace->max_segments,
               sizeof *trace->segments))

@@ -12,7 +12,7 @@ typedef struct TraceOp {
     int32_t in[OP_MAX_IN]; /**< tensor ids */
     int32_t out;           /**< tensor id, -1 none */
     int32_t unit[OP_MAX_WEIGHTS];
-    uint64_t shapes;       /**< hash of kind, operand shapes and views: run and plan must agree */
+    uint64_t shapes; /**< hash of kind, operand shapes and views: run and plan must agree */
     size_t workspace_bytes;
     double flops, bytes; /**< bytes: operands and result, read or written once */
 } TraceOp;

@@ -24,12 +24,15 @@ static void recipe(Run *r, void *context)
     Case *c = context;
     const Shape s = c->latent_shape;
     run_stage(r, "denoise");
-    Tensor latent = run_input(r, SHAPE(s.dim[1], s.dim[2], s.dim[3], s.dim[0]), net_fill, c->latent);
-    Tensor text = run_input(r, SHAPE(c->n_text, c->m.cfg.text_dim), net_fill, (void *)(uintptr_t)c->text);
+    Tensor latent =
+        run_input(r, SHAPE(s.dim[1], s.dim[2], s.dim[3], s.dim[0]), net_fill, c->latent);
+    Tensor text =
+        run_input(r, SHAPE(c->n_text, c->m.cfg.text_dim), net_fill, (void *)(uintptr_t)c->text);
     Tensor image = NO_TENSOR, out = NO_TENSOR;
     if (c->image)
-        image = run_input(r, SHAPE(c->image_shape.dim[0] * c->image_shape.dim[1], c->image_shape.dim[2]),
-                          net_fill, (void *)(uintptr_t)c->image);
+        image = run_input(
+            r, SHAPE(c->image_shape.dim[0] * c->image_shape.dim[1], c->image_shape.dim[2]),
+            net_fill, (void *)(uintptr_t)c->image);
     wan_dit_context(r, &c->m, text, image, &c->context);
     WanContext *contexts[1] = { &c->context };
     for (int i = 0; run_step(r, i, 2); i++) { /* twice: the second uses the kept keys */
@@ -43,7 +46,9 @@ static void compare(void *context, const char *name, int64_t index, Tensor t, co
     Case *c = context;
     char golden[64];
     if (strcmp(name, "output") == 0) {
-        const float *want = net_channels_last(&c->net, c->output, (Shape){ 4, { t.shape.dim[3], t.shape.dim[0], t.shape.dim[1], t.shape.dim[2] } });
+        const float *want = net_channels_last(
+            &c->net, c->output,
+            (Shape){ 4, { t.shape.dim[3], t.shape.dim[0], t.shape.dim[1], t.shape.dim[2] } });
         CHECK_CLOSE(data, want, tensor_count(t), TOLERANCE);
     } else if (strcmp(name, "dit.block") == 0) {
         (void)snprintf(golden, sizeof golden, "blocks.%d", (int)(index % WAN_MAX_LAYERS));
@@ -90,7 +95,8 @@ static void check_folder(const char *folder, int64_t chunk)
     c.latent = net_channels_last(&c.net, latent, c.latent_shape);
     c.text = net_golden(&c.net, "in.text", NULL);
     c.n_text = real_rows(c.text, c.m.cfg.text_dim);
-    if (net_has_golden(&c.net, "in.image")) c.image = net_golden(&c.net, "in.image", &c.image_shape);
+    if (net_has_golden(&c.net, "in.image"))
+        c.image = net_golden(&c.net, "in.image", &c.image_shape);
     c.output = net_golden(&c.net, "output", NULL);
     read_time(&c);
     if (net_run(&c.net, recipe, compare, &c) != SNUG_OK) fail_msg("%s", c.net.err.text);

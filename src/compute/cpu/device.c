@@ -11,16 +11,11 @@ static CpuExec *const EXEC[OP_COUNT] = {
 };
 
 static CpuWorkspace *const SPACE[OP_COUNT] = {
-    [OP_LINEAR] = cpu_space_linear,
-    [OP_EMBED] = cpu_space_embed,
-    [OP_ATTENTION] = cpu_space_attention,
-    [OP_CONV] = cpu_space_conv,
-    [OP_LAYER_NORM] = cpu_space_vectors,
-    [OP_RMS_NORM] = cpu_space_vectors,
-    [OP_L2_NORM] = cpu_space_vectors,
-    [OP_ADD_WEIGHT] = cpu_space_vectors,
-    [OP_POSITION_BIAS] = cpu_space_vectors,
-    [OP_ROPE] = cpu_space_rope,
+    [OP_LINEAR] = cpu_space_linear,         [OP_EMBED] = cpu_space_embed,
+    [OP_ATTENTION] = cpu_space_attention,   [OP_CONV] = cpu_space_conv,
+    [OP_LAYER_NORM] = cpu_space_vectors,    [OP_RMS_NORM] = cpu_space_vectors,
+    [OP_L2_NORM] = cpu_space_vectors,       [OP_ADD_WEIGHT] = cpu_space_vectors,
+    [OP_POSITION_BIAS] = cpu_space_vectors, [OP_ROPE] = cpu_space_rope,
 };
 
 void *call_scratch(Call *call, size_t bytes)
@@ -62,12 +57,17 @@ Stored call_matrix(const Call *call, int i, int64_t rows, int64_t cols)
 MapRow *call_map(const CpuDevice *cpu, Activation act)
 {
     switch (act) {
-    case ACT_SILU: return cpu->kernels.silu;
-    case ACT_GELU_TANH: return cpu->kernels.gelu_tanh;
-    case ACT_GELU_ERF: return cpu->kernels.gelu_erf;
-    case ACT_RELU: return cpu->kernels.relu;
+    case ACT_SILU:
+        return cpu->kernels.silu;
+    case ACT_GELU_TANH:
+        return cpu->kernels.gelu_tanh;
+    case ACT_GELU_ERF:
+        return cpu->kernels.gelu_erf;
+    case ACT_RELU:
+        return cpu->kernels.relu;
     case ACT_NONE:
-    default: return NULL;
+    default:
+        return NULL;
     }
 }
 
@@ -90,5 +90,7 @@ void cpu_device_init(CpuDevice *cpu, Pool *pool, Isa isa)
 
 Device cpu_device_table(CpuDevice *cpu)
 {
-    return (Device){ .name = "cpu", .self = cpu, .workspace_bytes = workspace_bytes, .execute = execute };
+    return (Device){
+        .name = "cpu", .self = cpu, .workspace_bytes = workspace_bytes, .execute = execute
+    };
 }

@@ -17,8 +17,7 @@ typedef struct Call {
 typedef SnugStatus CpuExec(Call *call);
 typedef size_t CpuWorkspace(const CpuDevice *cpu, const Op *op);
 
-#define OP(kind, name)                                                                             \
-    CpuExec cpu_exec_##name;
+#define OP(kind, name) CpuExec cpu_exec_##name;
 #include "compute/ops.def"
 #undef OP
 

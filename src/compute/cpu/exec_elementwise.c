@@ -83,15 +83,23 @@ static void gated_activation_span(void *context, int64_t first, int64_t n)
     const float *a = input(c, 0) + first, *b = input(c, 1) + first;
     float *y = output(c) + first;
     switch (c->op->arg.act.activation) {
-    case ACT_SILU: k->silu_mul(y, a, b, n); break;
-    case ACT_GELU_ERF: k->gelu_erf_mul(y, a, b, n); break;
+    case ACT_SILU:
+        k->silu_mul(y, a, b, n);
+        break;
+    case ACT_GELU_ERF:
+        k->gelu_erf_mul(y, a, b, n);
+        break;
     case ACT_RELU:
         for (int64_t i = 0; i < n; i++)
             y[i] = (a[i] > 0.0f ? a[i] : 0.0f) * b[i];
         break;
-    case ACT_NONE: k->mul(y, a, b, n); break;
+    case ACT_NONE:
+        k->mul(y, a, b, n);
+        break;
     case ACT_GELU_TANH:
-    default: k->gelu_tanh_mul(y, a, b, n); break;
+    default:
+        k->gelu_tanh_mul(y, a, b, n);
+        break;
     }
 }
 

@@ -21,10 +21,13 @@ static int64_t in_patch(const Op *op, int64_t channels, int64_t c, int64_t t, in
 {
     const int64_t pt = op->arg.patch.pt, ph = op->arg.patch.ph, pw = op->arg.patch.pw;
     switch (op->arg.patch.order) {
-    case PATCH_THWC: return ((t * ph + y) * pw + x) * channels + c;
-    case PATCH_CTWH: return ((c * pt + t) * pw + x) * ph + y;
+    case PATCH_THWC:
+        return ((t * ph + y) * pw + x) * channels + c;
+    case PATCH_CTWH:
+        return ((c * pt + t) * pw + x) * ph + y;
     case PATCH_CTHW:
-    default: return ((c * pt + t) * ph + y) * pw + x;
+    default:
+        return ((c * pt + t) * ph + y) * pw + x;
     }
 }
 
@@ -43,9 +46,12 @@ static void move_patches(const Call *c, Shape video, bool to_patches)
             for (int64_t x = 0; x < video.dim[2]; x++) {
                 const int64_t token = ((f / pt) * gh + y / ph) * gw + x / pw;
                 for (int64_t k = 0; k < channels; k++, at++) {
-                    const int64_t p = token * patch + in_patch(op, channels, k, f % pt, y % ph, x % pw);
-                    if (to_patches) to[p] = from[at];
-                    else to[at] = from[p];
+                    const int64_t p =
+                        token * patch + in_patch(op, channels, k, f % pt, y % ph, x % pw);
+                    if (to_patches)
+                        to[p] = from[at];
+                    else
+                        to[at] = from[p];
                 }
             }
         }

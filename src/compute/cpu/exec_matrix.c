@@ -97,8 +97,8 @@ static int bucket_of(int64_t relative, int buckets, int max_distance)
     const int side = relative > 0 ? half : 0;
     const int64_t d = relative < 0 ? -relative : relative;
     if (d < exact) return side + (int)d;
-    const float ratio = logf((float)d / (float)exact) /
-                        (float)log((double)max_distance / (double)exact);
+    const float ratio =
+        logf((float)d / (float)exact) / (float)log((double)max_distance / (double)exact);
     int far = exact + (int)(ratio * (float)(half - exact));
     return side + (far < half - 1 ? far : half - 1);
 }
