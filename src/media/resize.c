@@ -194,14 +194,19 @@ static SnugStatus copy_image(Image *out, Heap *heap, const Image *in, SnugError 
     return SNUG_OK;
 }
 
-/** The one or two passes that are needed; at least one size differs. */
+/** The one or two passes that are needed; at least one size differs. Their order changes roundings:
+ *  Pillow 13 begins with the height where it shrinks more than twice as much (in pixels) as the
+ *  width; Pillow to 12 always begins with the width. */
 static SnugStatus run_passes(Image *out, Heap *heap, const Image *in, int width, int height,
                              Filter filter, SnugError *err)
 {
     if (width == in->width || height == in->height)
         return run_pass(out, heap, in, width, height, filter, err);
     Image middle = { 0 };
-    SnugStatus status = run_pass(&middle, heap, in, width, in->height, filter, err);
+    const bool down_first =
+        height < in->height && in->height - height > 2 * (in->width - width);
+    SnugStatus status = run_pass(&middle, heap, in, down_first ? in->width : width,
+                                 down_first ? height : in->height, filter, err);
     if (status == SNUG_OK) status = run_pass(out, heap, &middle, width, height, filter, err);
     image_release(&middle);
     return status;
