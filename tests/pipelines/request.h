@@ -1,0 +1,108 @@
+/* request.h  Jobs from the golden pipelines: tests/golden/pipelines/<name>/request.json as options. */
+#ifndef TESTS_PIPELINES_REQUEST_H
+#define TESTS_PIPELINES_REQUEST_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "test.h"
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "snug/snug.h"
+
+/** Fail the test with the error's text. */
+#define REQUIRE_OK(call, err)                                                                      \
+    do {                                                                                           \
+        if ((call) != SNUG_OK) fail_msg("%s: %s", #call, (err)->text);                             \
+    } while (0)
+
+/** Path below the scratch folder: one of 8 static buffers in turn. */
+static inline const char *request_scratch(const char *name)
+{
+    static char path[8][512];
+    static int next;
+    char *at = path[next++ & 7];
+    (void)snprintf(at, sizeof path[0], "%s/%s", test_scratch(), name);
+    return at;
+}
+
+static inline void request_option(SnugJob *job, const char *name, const char *value)
+{
+    SnugError err = { { 0 } };
+    REQUIRE_OK(snug_job_set(job, name, value, &err), &err);
+}
+
+static inline void request_file(SnugJob *job, const char *option, const char *folder,
+                                const char *name)
+{
+    char path[1024];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (file_type(path) != FILE_ABSENT) request_option(job, option, path);
+}
+
+/* Keys that are options: those that need nothing but their text. */
+static inline void request_values(SnugJob *job, Json root)
+{
+    static const char *const NUMBERS[][2] = { { "frames", "frames" },
+                                              { "steps", "steps" },
+                                              { "guidance", "guidance" },
+                                              { "guidance_low", "guidance-low" } };
+    char text[64];
+    double value, width, height;
+    for (size_t i = 0; i < sizeof NUMBERS / sizeof NUMBERS[0]; i++) {
+        if (!json_has(root, NUMBERS[i][0])) continue;
+        CHECK(json_f64(root, NUMBERS[i][0], 0, -1e9, 1e9, &value, NULL) == SNUG_OK);
+        (void)snprintf(text, sizeof text, "%.10g", value);
+        request_option(job, NUMBERS[i][1], text);
+    }
+    CHECK(json_f64(root, "width", 0, 1, 1e6, &width, NULL) == SNUG_OK);
+    CHECK(json_f64(root, "height", 0, 1, 1e6, &height, NULL) == SNUG_OK);
+    (void)snprintf(text, sizeof text, "%.0fx%.0f", width, height);
+    request_option(job, "size", text);
+    static const char *const TEXTS[] = { "prompt", "negative" };
+    for (int i = 0; i < 2; i++) {
+        const char *words = NULL;
+        CHECK(json_text(root, TEXTS[i], "", &words, NULL) == SNUG_OK);
+        request_option(job, TEXTS[i], words);
+    }
+}
+
+/** The job of a golden folder, without outputs; the caller frees it. */
+static inline SnugJob *request_job(SnugEngine *engine, const char *name)
+{
+    char folder[900], path[1000];
+    SnugError err = { { 0 } };
+    Heap *heap = heap_create();
+    JsonDoc *doc = NULL;
+    SnugJob *job = NULL;
+    const char *pipeline = NULL;
+    (void)snprintf(folder, sizeof folder, "%s/%s", test_path("golden/pipelines"), name);
+    (void)snprintf(path, sizeof path, "%s/request.json", folder);
+    REQUIRE_OK(json_open(&doc, heap, path, &err), &err);
+    REQUIRE_OK(json_text(json_root(doc), "pipeline", NULL, &pipeline, &err), &err);
+    REQUIRE_OK(snug_job_create(&job, engine, pipeline, &err), &err);
+    request_values(job, json_root(doc));
+    request_file(job, "model", folder, "model");
+    request_file(job, "noise", folder, "noise.npy");
+    request_file(job, "image", folder, "image.png");
+    json_close(doc);
+    heap_free(heap);
+    return job;
+}
+
+/** A whole file; the caller frees it. */
+static inline char *request_bytes(const char *path, size_t *n)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) fail_msg("%s cannot be opened", path);
+    CHECK(fseek(file, 0, SEEK_END) == 0);
+    *n = (size_t)ftell(file);
+    rewind(file);
+    char *bytes = malloc(*n + 1);
+    CHECK(bytes && fread(bytes, 1, *n, file) == *n && fclose(file) == 0);
+    return bytes;
+}
+
+#endif

@@ -1,0 +1,195 @@
+/* test_golden.c  Whole tiny pipelines against diffusers, through the public API; and promise 3: the
+ * same bytes under every budget, thread count and instruction set. */
+#include "pipelines/request.h"
+
+#include "formats/npy.h"
+
+/* Frames lie in 0..1. Measured where the goldens were made: diffusers itself moves its frames by up to
+ * 4e-5 when the noise changes by one part in a million (tools/oracle/README.md), and two correct f32
+ * implementations differ like that in every sum, so twice 4e-5; latents are about twice as large as
+ * frames (-1..1 and beyond) and are checked before the decoder. Rounded up to 2e-4 for both. */
+static const double TOLERANCE = 2e-4;
+
+static const char *const ISAS[] = { "ref", "avx2", "avx512", "neon" };
+enum { N_ISAS = sizeof ISAS / sizeof ISAS[0], MIB = 1 << 20, STEP_BYTES = 8 << 10 };
+
+/* One way to run a request. */
+typedef struct Way {
+    const char *isa;
+    int threads;
+    size_t ram_bytes;
+} Way;
+
+static SnugEngine *open_engine(const Way *way)
+{
+    SnugEngine *engine = NULL;
+    SnugError err = { { 0 } };
+    const SnugEngineOptions options = { .ram_bytes = way->ram_bytes,
+                                        .threads = way->threads,
+                                        .isa = way->isa };
+    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
+    return engine;
+}
+
+/* Plan and run; false when the budget is refused. Latents are written when asked for. */
+static bool run(const char *name, const Way *way, const char *frames, const char *latents,
+                SnugFigures *planned)
+{
+    SnugError err = { { 0 } };
+    SnugPlan *plan = NULL;
+    SnugEngine *engine = open_engine(way);
+    SnugJob *job = request_job(engine, name);
+    request_option(job, "output", frames);
+    if (latents) request_option(job, "save-latents", latents);
+    const SnugStatus status = snug_plan_create(&plan, job, &err);
+    if (status == SNUG_OK) {
+        *planned = snug_plan_figures(plan);
+        REQUIRE_OK(snug_run(job, plan, NULL, NULL, &err), &err);
+        const SnugFigures measured = snug_job_figures(job);
+        CHECK_INT(measured.slab_peak_bytes, planned->slab_bytes);
+        CHECK(measured.moved_bytes == planned->moved_bytes);
+        CHECK(planned->bound_bytes <= planned->moved_bytes);
+        CHECK(planned->process_peak_bytes <= way->ram_bytes);
+    } else {
+        CHECK_INT(status, SNUG_ERR_BUDGET);
+        CHECK_HAS(err.text, "smallest budget that would do is");
+    }
+    snug_plan_free(plan);
+    snug_job_free(job);
+    snug_engine_close(engine);
+    return status == SNUG_OK;
+}
+
+static void check_array(const char *got_path, const char *want_path)
+{
+    Heap *heap = heap_create();
+    Arena arena;
+    NpyArray got, want;
+    SnugError err = { { 0 } };
+    arena_init(&arena, heap, "test");
+    REQUIRE_OK(npy_read_f32(&arena, got_path, &got, &err), &err);
+    REQUIRE_OK(npy_read_f32(&arena, want_path, &want, &err), &err);
+    CHECK_INT(got.rank, want.rank);
+    for (int i = 0; i < want.rank; i++)
+        CHECK_INT(got.dim[i], want.dim[i]);
+    CHECK_CLOSE(got.f32, want.f32, want.count, TOLERANCE);
+    arena_release(&arena);
+    heap_free(heap);
+}
+
+static void check_same_bytes(const char *a, const char *b)
+{
+    size_t n, m;
+    char *x = request_bytes(a, &n), *y = request_bytes(b, &m);
+    CHECK_INT(n, m);
+    CHECK(memcmp(x, y, n) == 0);
+    free(x);
+    free(y);
+}
+
+static bool isa_runs(const char *isa)
+{
+    SnugEngine *engine = NULL;
+    const SnugEngineOptions options = { .ram_bytes = MIB, .threads = 1, .isa = isa };
+    const bool runs = snug_engine_open(&engine, &options, NULL) == SNUG_OK;
+    snug_engine_close(engine);
+    return runs;
+}
+
+/* The test's own memory counts as the process's: look for the smallest budget by halving between one
+ * that is refused and one that does, until they are STEP_BYTES apart. Leaves the frames of the
+ * smallest that ran. */
+static Way smallest(const char *name, Way way, const char *frames, SnugFigures *planned)
+{
+    size_t refused = 0, enough = planned->process_peak_bytes;
+    way.ram_bytes = enough += 4 * MIB;
+    CHECK(run(name, &way, frames, NULL, planned));
+    while (enough - refused > STEP_BYTES) {
+        SnugFigures figures;
+        way.ram_bytes = refused + (enough - refused) / 2;
+        if (run(name, &way, frames, NULL, &figures)) {
+            enough = way.ram_bytes;
+            *planned = figures;
+        } else
+            refused = way.ram_bytes;
+    }
+    way.ram_bytes = enough;
+    return way;
+}
+
+/* Half of what lies between the smallest and ample; what the test process holds varies a little. */
+static void run_half(const char *name, Way way, const char *frames, const SnugFigures *least,
+                     const SnugFigures *ample)
+{
+    SnugFigures figures;
+    way.ram_bytes = least->process_peak_bytes + (ample->slab_bytes - least->slab_bytes) / 2;
+    for (int i = 0; !run(name, &way, frames, NULL, &figures); i++) {
+        CHECK(i < 64);
+        way.ram_bytes += STEP_BYTES;
+    }
+}
+
+static void check_budgets(const char *name, const char *base, const SnugFigures *ample)
+{
+    SnugFigures least = *ample, same;
+    const char *frames = request_scratch("other.npy");
+    Way way = { .isa = NULL, .threads = 1 };
+    for (int i = 0; i < 4 && least.moved_bytes <= ample->moved_bytes; i++) {
+        least = *ample;
+        way = smallest(name, way, frames, &least);
+    }
+    check_same_bytes(base, frames);
+    CHECK(least.slab_bytes < ample->slab_bytes);
+    CHECK(least.moved_bytes > ample->moved_bytes); /* weights really streamed */
+    for (way.threads = 1; way.threads <= 2; way.threads++) {
+        run_half(name, way, frames, &least, ample);
+        check_same_bytes(base, frames);
+        way.ram_bytes = (size_t)1 << 30;
+        CHECK(run(name, &way, frames, NULL, &same));
+        check_same_bytes(base, frames);
+    }
+}
+
+static void check_isas(const char *name, const char *base)
+{
+    const char *frames = request_scratch("other.npy");
+    SnugFigures figures;
+    for (int i = 0; i < N_ISAS; i++) {
+        if (!isa_runs(ISAS[i])) {
+            print_message("%s: skipped, this machine lacks it\n", ISAS[i]);
+            continue;
+        }
+        const Way way = { .isa = ISAS[i], .threads = 1 + i % 2, .ram_bytes = (size_t)1 << 30 };
+        CHECK(run(name, &way, frames, NULL, &figures));
+        check_same_bytes(base, frames);
+    }
+}
+
+static void check_pipeline(const char *name)
+{
+    const Way ample = { .isa = NULL, .threads = 2, .ram_bytes = (size_t)1 << 30 };
+    const char *frames = request_scratch("frames.npy"), *latents = request_scratch("latents.npy");
+    char want[512];
+    SnugFigures planned;
+    CHECK(run(name, &ample, frames, latents, &planned));
+    (void)snprintf(want, sizeof want, "golden/pipelines/%s/frames.npy", name);
+    check_array(frames, test_path(want));
+    (void)snprintf(want, sizeof want, "golden/pipelines/%s/latents.npy", name);
+    check_array(latents, test_path(want));
+    check_budgets(name, frames, &planned);
+    check_isas(name, frames);
+}
+
+#define GOLDEN(name)                                                                               \
+    TEST(golden, name##_is_what_diffusers_draws_whatever_the_budget)                               \
+    {                                                                                              \
+        check_pipeline(#name);                                                                     \
+    }
+
+GOLDEN(t2v)
+GOLDEN(t2v_euler)
+GOLDEN(t2v_experts)
+GOLDEN(ti2v)
+GOLDEN(ti2v_image)
+GOLDEN(i2v)
+GOLDEN(i2v_experts)
