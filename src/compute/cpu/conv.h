@@ -9,9 +9,9 @@
  *                                y * stride + ky - top, x * stride + kx - left, c]
  *
  * Time: frame f >= 0 of `in` is frame f of x; frames -1, -2, ... are past[n_held - 1], ... ;
- * frames before those are zero. The caller says how many frames lie before x (n_past) and which
- * of them exist, so a causal convolution has n_past = kt - 1 in every chunk: nothing held in
- * the first chunk, the last kt - 1 input frames of the chunk before in the others.
+ * frames before those are zero. The caller says how many frames lie before x (n_past < kt) and
+ * which of them exist. So a causal convolution has n_past = kt - 1 in every chunk: nothing is
+ * held in the first chunk, the last kt - 1 input frames before x in the others.
  * Space: outside the image `in` is zero. With upsample = 2 the image is x by nearest neighbour:
  * in[.., y, x, c] = x[.., y / 2, x / 2, c], H and W count before it.
  *
@@ -33,7 +33,9 @@
 typedef struct ConvShape {
     int64_t frames, h, w, cin, cout; /**< of x; cout of y */
     ConvGeometry g;
-    int64_t image_h, image_w; /**< when x is a band: output size of the whole image; else 0 */
+    /** When y is a band of rows: output size of the whole image; else 0. A band begins and ends
+     *  at multiples of WINOGRAD_OUT rows, or at the image's edge; halo rows are part of x. */
+    int64_t image_h, image_w;
 } ConvShape;
 
 typedef struct ConvArgs {

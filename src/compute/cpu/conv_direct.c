@@ -71,21 +71,6 @@ typedef struct Strip {
     GemmTile tile;           /* all but the rows */
 } Strip;
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* ---- cutting ---- */
 
 static Cut cut_groups(const ConvShape *s)

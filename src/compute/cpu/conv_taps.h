@@ -4,6 +4,21 @@
 
 #include "compute/cpu/conv.h"
 
+static inline int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static inline int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /** Frame `index` of the input in time (negative: before x); NULL where there is none. */
 static inline const float *conv_frame(const ConvArgs *args, int64_t index)
 {

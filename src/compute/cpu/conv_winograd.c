@@ -59,21 +59,6 @@ typedef struct Job {
     int64_t product_tiles; /* per unit */
 } Job;
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* ---- cutting ---- */
 
 /** Parts of at most `limit` (at least one), of even size. */
