@@ -6,6 +6,7 @@
 #include "base/json.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -268,16 +269,18 @@ static SnugStatus wrong_type(Json value, const char *expected, SnugError *err)
                       json_kind_words(json_kind(value)), expected);
 }
 
-/* Whole number of a value; those past the range of doubles without gaps saturate. */
+/* Whole number of a value. In widened documents those past 2^53, where doubles have gaps, are
+ * taken as the largest there is. */
 static bool whole_number(Json value, int64_t *out)
 {
+    static const double GAPS = 9007199254740992.0;
     const json_t *node = value.node;
     *out = json_integer_value(node); /* 0 for what is none */
     if (json_is_integer(node)) return true;
     if (!json_is_real(node) || !value.doc->widened) return false;
-    double real = json_real_value(node);
-    *out = real >= 0x1p53 ? INT64_MAX : real <= -0x1p53 ? INT64_MIN : (int64_t)real;
-    return real >= 0x1p53 || real <= -0x1p53 || (double)*out == real;
+    const double real = json_real_value(node);
+    *out = real >= GAPS ? INT64_MAX : real <= -GAPS ? INT64_MIN : (int64_t)real;
+    return fabs(real) >= GAPS || (double)*out == real;
 }
 
 SnugStatus json_as_int(Json value, int64_t min, int64_t max, int64_t *out, SnugError *err)

@@ -1,0 +1,70 @@
+"""Write the seed files below corpus/: small valid files and the malformed kinds the specs name."""
+
+import pathlib
+import struct
+
+HERE = pathlib.Path(__file__).parent
+GOLDEN = HERE.parent / "golden" / "formats"
+
+
+def put(folder, name, data):
+    path = HERE / "corpus" / folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def tensor(name, dtype, shape, begin, end):
+    return f'"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{begin},{end}]}}'
+
+
+def safetensors():
+    def file(name, header, data):
+        put("safetensors", name, struct.pack("<Q", len(header)) + header.encode() + bytes(range(data)))
+
+    put("safetensors", "types", (GOLDEN / "types.safetensors").read_bytes())
+    file("empty", "{}", 0)
+    file("two", '{"__metadata__":{"format":"pt","\\u00e9":"\\n"},' + tensor("a.weight", "F32", [2, 3], 0, 24)
+         + "," + tensor("b", "BF16", [], 24, 26) + "}  ", 26)
+    file("zero", "{" + tensor("z", "F32", [0, 7], 0, 0) + "," + tensor("f4", "F4", [4], 0, 2) + "}", 2)
+    file("extra", '{"a":{"x":[{"y":[null,true,1e5]}],"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1)
+    file("overlap", "{" + tensor("a", "U8", [2], 0, 2) + "," + tensor("b", "U8", [2], 1, 3) + "}", 3)
+    file("huge", "{" + tensor("a", "I32", [2, 2**63 - 1], 0, 4) + "}", 4)
+    file("duplicate", "{" + tensor("a", "U8", [1], 0, 1) + "," + tensor("a", "U8", [1], 1, 2) + "}", 2)
+    put("safetensors", "long", b"\xff" * 8 + b"{}")
+    put("safetensors", "pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
+
+
+def json_scan():
+    put("json_scan", "kinds", '{"a":[1,-2.5e-3,true,false,null,"x\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude42"],"b":{}}')
+    put("json_scan", "deep", "[" * 64 + "]" * 64)
+    put("json_scan", "deeper", "[" * 65 + "]" * 65)
+    put("json_scan", "utf8", '"é🙂\u0080\uffff"')
+    put("json_scan", "numbers", "[0,-0,1e999,18446744073709551616,0.1,1E+2,123456789012345678901234567890]")
+    put("json_scan", "vocab", '{"model":{"vocab":[["<pad>",0.0],["\\u2581a",-13.590115547180176]],"merges":["a b","c d"]}}')
+    put("json_scan", "broken", '{"a":1,}')
+    put("json_scan", "surrogate", '"\\ud800x"')
+
+
+def npy():
+    for name in ["c_f4", "big_i2", "fortran", "rank0", "v2", "v3", "c_b1", "objects", "structured", "empty", "c_u8"]:
+        put("npy", name, (GOLDEN / f"{name}.npy").read_bytes())
+    header = "{'descr': '<f4', 'fortran_order': True, 'shape': (2L, 1,), }\n"
+    put("npy", "python2", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(8))
+
+
+def model_index():
+    put("model_index", "wan", '{"_class_name":"WanPipeline","_diffusers_version":"0.42.1","boundary_ratio":0.875,'
+        '"transformer":["diffusers","WanTransformer3DModel"],"transformer_2":[null,null],'
+        '"vae":["diffusers","AutoencoderKLWan"]}')
+    put("model_index", "custom", '{"_class_name":["pipeline","MyPipeline"],"a":[1,2],"n":1000000000000000019884624838656}')
+    put("model_index", "bad", '{"_class_name":"X","vae":[null,"Y"],"../x":["a","b"]}')
+    put("model_index", "shards", 's{"metadata":{"total_size":12.0},"weight_map":{"a":"m-00001-of-00002.safetensors",'
+        '"b":"m-00002-of-00002.safetensors","c":"m-00001-of-00002.safetensors"}}')
+    put("model_index", "escape", 's{"weight_map":{"a":"../x.safetensors"}}')
+
+
+if __name__ == "__main__":
+    safetensors()
+    json_scan()
+    npy()
+    model_index()
