@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "base/size.h"
 
-enum { RING_SLOTS = 3, MIN_SLOTS = 1 };
+enum { RING_SLOTS = 3 };
 
 typedef struct Use {
     int32_t unit, first_op, last_op;
@@ -18,6 +18,7 @@ typedef struct Use {
 typedef struct UnitInStage {
     int32_t unit, n_uses;
     size_t bytes;
+    int32_t window; /* last window of lower_bound that used it */
     bool stays;
 } UnitInStage;
 
@@ -30,6 +31,7 @@ typedef struct Work {
     int32_t n_uses;
     UnitInStage *units; /* of this stage, in order of first use */
     int32_t n_in_stage;
+    int32_t min_slots;   /* most units that one operation uses: they must be there together */
     int32_t *row_of;     /* [n_units] index into units, -1 */
     size_t *resident_at; /* [n_units] */
     Residency *out;
@@ -46,8 +48,10 @@ static void collect(Work *w, const TraceStage *stage)
     for (int32_t i = 0; i < w->n_in_stage; i++)
         w->row_of[w->units[i].unit] = -1;
     w->n_uses = w->n_in_stage = 0;
+    w->min_slots = 1;
     for (int32_t i = stage->first_op; i < stage->end_op; i++) {
         const TraceOp *op = &w->trace->ops[i];
+        if (op->n_units > 1 && op->unit[0] != op->unit[1]) w->min_slots = 2;
         for (int32_t k = 0; k < op->n_units; k++) {
             const int32_t unit = op->unit[k];
             if (w->n_uses && w->uses[w->n_uses - 1].unit == unit) {
@@ -158,26 +162,41 @@ static void count_resident(Work *w, StageWeights *s)
     s->n_units = w->n_in_stage;
 }
 
-/* Each unit is read once, and each further use of what cannot have stayed is one more read: in any
- * schedule at most `space` bytes survive from one pass to the next. */
-static double lower_bound(const Work *w, size_t space)
+/* Uses are cut into windows that end when every unit was seen. What is in memory when a window
+ * begins has at most `space` bytes, and only what was read before can be there. */
+static double lower_bound(Work *w, size_t space)
 {
-    double once = 0, again = 0;
-    int32_t least = INT32_MAX;
-    for (int32_t i = 0; i < w->n_in_stage; i++) {
-        once += (double)w->units[i].bytes;
-        if (w->units[i].n_uses < least) least = w->units[i].n_uses;
+    double total = 0, fresh = 0, seen = 0;
+    int32_t window = 1, n_seen = 0;
+    for (int32_t i = 0; i <= w->n_uses; i++) {
+        if (i == w->n_uses || n_seen == w->n_in_stage) {
+            const double over = seen - (double)space;
+            total += over > fresh ? over : fresh;
+            fresh = seen = 0;
+            n_seen = 0;
+            window++;
+        }
+        if (i == w->n_uses) break;
+        UnitInStage *unit = &w->units[w->row_of[w->uses[i].unit]];
+        if (unit->window == window) continue;
+        if (unit->window == 0) fresh += (double)unit->bytes;
+        unit->window = window;
+        seen += (double)unit->bytes;
+        n_seen++;
     }
-    if (once > (double)space && least > 1) again = (once - (double)space) * (least - 1);
-    return once + again;
+    return total;
 }
 
+/* All of the stage's units, or a ring just large enough. */
 static size_t stage_minimum(const Work *w)
 {
-    size_t largest = 0;
-    for (int32_t i = 0; i < w->n_in_stage; i++)
+    size_t largest = 0, all = 0;
+    for (int32_t i = 0; i < w->n_in_stage; i++) {
+        all += w->units[i].bytes;
         if (w->units[i].bytes > largest) largest = w->units[i].bytes;
-    return largest * MIN_SLOTS;
+    }
+    const size_t ring = largest * (size_t)w->min_slots;
+    return all < ring ? all : ring;
 }
 
 static bool plan_stage(Work *w, int32_t index, size_t base, size_t space, UnitInStage **sorted)
@@ -191,9 +210,9 @@ static bool plan_stage(Work *w, int32_t index, size_t base, size_t space, UnitIn
             w->units[i].stays = true;
     } else {
         int32_t slots = RING_SLOTS;
-        while (slots >= MIN_SLOTS && !choose(w, space, slots, s, sorted))
+        while (slots >= w->min_slots && !choose(w, space, slots, s, sorted))
             slots--;
-        if (slots < MIN_SLOTS) return false;
+        if (slots < w->min_slots) return false;
     }
     count_resident(w, s);
     s->bound_bytes = lower_bound(w, space);
