@@ -1,0 +1,259 @@
+/* test_follow.c  A plan carried out on a device that looks at every byte, with a loader beside it. */
+#include "plan/program.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SEEDS = 150 };
+
+/* Everything between a program and its run. */
+typedef struct Bench {
+    Heap *heap;
+    Program program;
+    Trace trace;
+    Placement placement;
+    Residency residency;
+    Slab slab;
+    Follow *follow;
+    atomic_bool cancel;
+    atomic_int reads;
+    int fail_read; /* this read fails, from 1; 0: none */
+    int slow_read_us;
+    SnugError err;
+} Bench;
+
+static SnugStatus read_unit(void *owner, int32_t unit, void *to, SnugError *err)
+{
+    Bench *b = owner;
+    if (b->slow_read_us) usleep((useconds_t)b->slow_read_us);
+    if (atomic_fetch_add(&b->reads, 1) + 1 == b->fail_read)
+        return error_set(err, SNUG_ERR_IO, "unit %d cannot be read", unit);
+    program_fill(to, b->program.unit_bytes[unit], -1 - unit, 0, 0);
+    return SNUG_OK;
+}
+
+static SnugStatus no_row(void *owner, const Weight *weight, int64_t row, void *to, SnugError *err)
+{
+    (void)owner, (void)weight, (void)row, (void)to;
+    return error_set(err, SNUG_ERR_INTERNAL, "no rows here");
+}
+
+static SnugStatus no_note(void *owner, RunNote note, const char *text, int index, int count,
+                          SnugError *err)
+{
+    (void)owner, (void)note, (void)text, (void)index, (void)count, (void)err;
+    return SNUG_OK;
+}
+
+static SnugStatus no_output(void *owner, const Op *op, const void *data, SnugError *err)
+{
+    (void)owner, (void)op, (void)data, (void)err;
+    return SNUG_OK;
+}
+
+/* Plan under `part` of 8 between the smallest slab and an ample one. */
+static void bench_open(Bench *b, uint64_t seed, size_t part)
+{
+    *b = (Bench){ .heap = heap_create() };
+    trace_init(&b->trace, b->heap);
+    program_init(&b->program, seed);
+    program_rehearse(&b->program, &b->trace);
+    const int32_t n = b->program.n_units;
+    const size_t *bytes = b->program.unit_bytes;
+    CHECK(placement_make(&b->placement, &b->trace, &b->err) == SNUG_OK);
+    CHECK(residency_make(&b->residency, &b->trace, &b->placement, bytes, n, SIZE_MAX, &b->err) ==
+          SNUG_OK);
+    const size_t ample = b->residency.top;
+    residency_release(&b->residency);
+    const SnugStatus refused =
+        residency_make(&b->residency, &b->trace, &b->placement, bytes, n, 0, &b->err);
+    CHECK(refused == SNUG_ERR_BUDGET);
+    const size_t least = b->residency.top, slab = least + (ample - least) * part / 8;
+    CHECK(residency_make(&b->residency, &b->trace, &b->placement, bytes, n, slab, &b->err) ==
+          SNUG_OK);
+    CHECK(slab_open(&b->slab, b->residency.top, &b->err) == SNUG_OK);
+}
+
+static SnugStatus bench_follow(Bench *b)
+{
+    const FollowOptions options = { .heap = b->heap,
+                                    .trace = &b->trace,
+                                    .placement = &b->placement,
+                                    .residency = &b->residency,
+                                    .unit_bytes = b->program.unit_bytes,
+                                    .slab = &b->slab,
+                                    .owner = b,
+                                    .read_unit = read_unit,
+                                    .read_row = no_row,
+                                    .note = no_note,
+                                    .output = no_output,
+                                    .cancel = &b->cancel };
+    return follow_open(&b->follow, &options, &b->err);
+}
+
+static void bench_close(Bench *b)
+{
+    follow_close(b->follow);
+    slab_close(&b->slab);
+    residency_release(&b->residency);
+    placement_release(&b->placement);
+    trace_release(&b->trace);
+    CHECK_INT(heap_now_bytes(b->heap), 0);
+    heap_free(b->heap);
+}
+
+/* Carry out `program`, which need not be the one planned. */
+static SnugStatus bench_run(Bench *b, Program *program)
+{
+    const Device device = program_device(program);
+    CHECK(bench_follow(b) == SNUG_OK);
+    const RunHooks hooks = follow_hooks(b->follow);
+    Run r = { .device = &device, .hooks = &hooks, .cancel = &b->cancel, .err = &b->err };
+    program_run(&r, program);
+    return r.status;
+}
+
+TEST(follow, finds_every_operand_whole_under_any_budget)
+{
+    static Bench b;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        for (size_t part = 0; part <= 8; part += 4) {
+            bench_open(&b, seed, part);
+            if (bench_run(&b, &b.program) != SNUG_OK) fail_msg("%s", b.err.text);
+            CHECK(follow_finish(b.follow, &b.err) == SNUG_OK);
+            CHECK_INT(b.program.n_wrong, 0);
+            CHECK_INT(b.program.n_executed, b.trace.n_ops);
+            const FollowStats stats = follow_stats(b.follow);
+            CHECK_INT(stats.slab_peak_bytes, b.residency.top);
+            CHECK_INT(stats.ops_done, b.trace.n_ops);
+            double moved = 0;
+            for (int32_t s = 0; s < b.trace.n_stages; s++)
+                moved += b.residency.stages[s].moved_bytes;
+            CHECK(stats.moved_bytes == moved);
+            bench_close(&b);
+        }
+    }
+}
+
+TEST(follow, stops_at_the_first_operation_that_was_not_planned)
+{
+    static Bench b;
+    static Program other;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        bench_open(&b, seed, 8);
+        program_init(&other, seed + 1000);
+        CHECK(bench_run(&b, &other) == SNUG_ERR_INTERNAL);
+        CHECK_HAS(b.err.text, "is not the one planned");
+        CHECK(follow_finish(b.follow, NULL) == SNUG_ERR_INTERNAL);
+        bench_close(&b);
+    }
+}
+
+TEST(follow, a_run_that_ends_early_is_not_finished)
+{
+    static Bench b;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        bench_open(&b, seed, 4);
+        b.program.stop_after = PROGRAM_LIVE + 1;
+        (void)bench_run(&b, &b.program);
+        if (follow_stats(b.follow).ops_done < b.trace.n_ops) {
+            CHECK(follow_finish(b.follow, &b.err) == SNUG_ERR_INTERNAL);
+            CHECK_HAS(b.err.text, "the run ended after");
+        }
+        bench_close(&b); /* with the loader in the middle of its work */
+    }
+}
+
+TEST(follow, reports_the_read_that_failed_whichever_it_was)
+{
+    static Bench b;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        for (int n = 1;; n++) {
+            bench_open(&b, seed, 0);
+            b.fail_read = n;
+            const bool last = n > b.residency.n_loads;
+            const SnugStatus status = bench_run(&b, &b.program);
+            CHECK_INT(status, last ? SNUG_OK : SNUG_ERR_IO);
+            if (!last) CHECK_HAS(b.err.text, "cannot be read");
+            CHECK_INT(b.program.n_wrong, 0);
+            bench_close(&b);
+            if (last) break;
+        }
+    }
+}
+
+static void *cancel_soon(void *context)
+{
+    Bench *b = context;
+    usleep(20000);
+    atomic_store(&b->cancel, true);
+    return NULL;
+}
+
+TEST(follow, cancel_ends_waiting_for_a_slow_read)
+{
+    static Bench b;
+    uint64_t seed = 1;
+    do { /* a program that loads something */
+        if (seed > 1) bench_close(&b);
+        bench_open(&b, seed++, 0);
+    } while (b.residency.n_loads == 0);
+    b.slow_read_us = 1500000;
+    pthread_t thread;
+    struct timespec begin, end;
+    CHECK(pthread_create(&thread, NULL, cancel_soon, &b) == 0);
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    CHECK(bench_run(&b, &b.program) == SNUG_ERR_CANCELLED);
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    CHECK(pthread_join(thread, NULL) == 0);
+    const double waited =
+        (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+    CHECK(waited < 1.2); /* it looks ten times a second; the read itself takes 1.5 s */
+    bench_close(&b);
+}
+
+TEST(follow, every_refused_allocation_is_reported_and_leaks_nothing)
+{
+    static Bench b;
+    bench_open(&b, 4, 0);
+    const size_t before = heap_now_bytes(b.heap);
+    SnugStatus status = SNUG_ERR_MEMORY;
+    int n = 0;
+    while (status != SNUG_OK) {
+        heap_fail_at(b.heap, ++n);
+        status = bench_follow(&b);
+        heap_fail_at(b.heap, 0);
+        CHECK(status == SNUG_OK || (status == SNUG_ERR_MEMORY && b.err.text[0] && !b.follow));
+        follow_close(b.follow);
+        b.follow = NULL;
+        CHECK_INT(heap_now_bytes(b.heap), before);
+    }
+    CHECK(n > 2);
+    bench_close(&b);
+}
+
+TEST(trace, every_refused_allocation_is_reported_and_leaks_nothing)
+{
+    static Program program;
+    Heap *heap = heap_create();
+    SnugStatus status = SNUG_ERR_MEMORY;
+    for (int n = 1; status != SNUG_OK; n++) {
+        SnugError err = { { 0 } };
+        Trace trace;
+        trace_init(&trace, heap);
+        program_init(&program, 11);
+        const Device device = program_device(&program);
+        const RunHooks hooks = trace_recorder(&trace);
+        Run r = { .device = &device, .hooks = &hooks, .rehearse = true, .err = &err };
+        heap_fail_at(heap, n);
+        program_run(&r, &program);
+        heap_fail_at(heap, 0);
+        status = r.status;
+        CHECK(status == SNUG_OK || (status == SNUG_ERR_MEMORY && err.text[0]));
+        trace_release(&trace);
+        CHECK_INT(heap_now_bytes(heap), 0);
+    }
+    heap_free(heap);
+}
