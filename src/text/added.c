@@ -66,13 +66,6 @@ static bool check_id(const AddedToken *token, JsonScan *scan, const Vocab *vocab
                           known >= 0 ? "as in the vocabulary" : "the next free one");
 }
 
-static bool no_memory(JsonScan *scan)
-{
-    if (scan->status == SNUG_OK)
-        scan->status = error_set(scan->err, SNUG_ERR_MEMORY, "%s: no memory", scan->file);
-    return false;
-}
-
 /* What the tokens of one stage look like there, one after the other. */
 typedef struct Patterns {
     TextBuilder all;
@@ -104,7 +97,7 @@ static SnugStatus gather(Patterns *patterns, const Added *added, bool normalized
     }
     text_release(&form.text);
     if (scan->status == SNUG_OK) scan->status = status;
-    if (patterns->all.failed || patterns->ends.failed) (void)no_memory(scan);
+    if (patterns->all.failed || patterns->ends.failed) (void)part_no_memory(scan);
     return scan->status;
 }
 
@@ -116,7 +109,7 @@ static SnugStatus fill(AddedSet *set, const Patterns *patterns, const Added *add
     int32_t twin = -1;
     set->token = arena_array(arena, n, sizeof *set->token);
     if (!set->token || !vocab_init(&set->patterns, (uint32_t)n, patterns->all.n, arena)) {
-        (void)no_memory(scan);
+        (void)part_no_memory(scan);
         return scan->status;
     }
     size_t at = 0;
@@ -128,7 +121,7 @@ static SnugStatus fill(AddedSet *set, const Patterns *patterns, const Added *add
         at = end[k++];
     }
     if (!vocab_seal(&set->patterns, arena->heap, &twin))
-        (void)no_memory(scan);
+        (void)part_no_memory(scan);
     else if (twin >= 0)
         (void)json_scan_fail(scan, FAULT_DUPLICATE, "two added tokens look the same (one is %d)",
                              set->token[twin]->id);
@@ -157,7 +150,7 @@ bool added_read(Added *added, JsonScan *scan, const Vocab *vocab, const Normaliz
     if (n > VOCAB_MAX_PIECES)
         return json_scan_fail(scan, FAULT_TOO_LARGE, "more than %d added tokens", VOCAB_MAX_PIECES);
     *added = (Added){ .token = arena_array(arena, n, sizeof *added->token) };
-    if (!added->token) return no_memory(scan);
+    if (!added->token) return part_no_memory(scan);
     (void)json_scan_array(scan);
     while (json_scan_item(scan) && added->n < n) {
         AddedToken *token = &added->token[added->n];

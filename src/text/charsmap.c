@@ -53,13 +53,10 @@ static bool base64_decode(TextView in, char *out, size_t *n)
     return true;
 }
 
-const char *charsmap_init_base64(Charsmap *map, TextView base64, Arena *arena)
+const char *charsmap_init_base64(Charsmap *map, TextView base64, char *room)
 {
-    TextView blob = { .n = 0 };
-    char *bytes = arena_take(arena, base64.n / 4 * 3 + 3);
-    if (!bytes) return "no memory";
-    if (!base64_decode(base64, bytes, &blob.n)) return "normalisation table is not base64";
-    blob.at = bytes;
+    TextView blob = { .at = room };
+    if (!base64_decode(base64, room, &blob.n)) return "normalisation table is not base64";
     return charsmap_init(map, blob);
 }
 

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/arena.h"
 #include "base/text.h"
 
 /** A view of a blob that outlives it. Fields are private. */
@@ -18,8 +17,10 @@ typedef struct Charsmap {
 
 /** NULL when the blob is well formed, else what is wrong with it. */
 const char *charsmap_init(Charsmap *map, TextView blob);
-/** The same from base64, decoded into `arena`. "no memory" when that is what failed. */
-const char *charsmap_init_base64(Charsmap *map, TextView base64, Arena *arena);
+/** Bytes that n characters of base64 may need. */
+#define CHARSMAP_ROOM(n) ((n) / 4 * 3 + 3)
+/** The same from base64, decoded into `room`, which must stay as long as the map. */
+const char *charsmap_init_base64(Charsmap *map, TextView base64, char *room);
 
 typedef enum CharsmapRule {
     CHARSMAP_SHORTEST, /**< Hugging Face tokenizers */

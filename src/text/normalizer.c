@@ -40,7 +40,9 @@ static bool read_charsmap(NormalizerStep *step, JsonScan *scan, Arena *arena)
 {
     TextView base64;
     if (!json_scan_text(scan, &base64)) return false;
-    const char *wrong = charsmap_init_base64(&step->map, base64, arena);
+    char *room = arena_take(arena, CHARSMAP_ROOM(base64.n));
+    if (!room) return part_no_memory(scan);
+    const char *wrong = charsmap_init_base64(&step->map, base64, room);
     return !wrong || json_scan_fail(scan, FAULT_BAD, "%s", wrong);
 }
 

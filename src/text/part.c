@@ -30,6 +30,11 @@ bool part_keep(JsonScan *scan, Arena *arena, TextView text, TextView *out)
     *out = (TextView){ .at = arena_text(arena, text.at, text.n), .n = text.n };
     if (out->at) return true;
     out->n = 0;
+    return part_no_memory(scan);
+}
+
+bool part_no_memory(JsonScan *scan)
+{
     if (scan->status == SNUG_OK)
         scan->status = error_set(scan->err, SNUG_ERR_MEMORY, "%s: no memory", scan->file);
     return false;

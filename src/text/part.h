@@ -14,4 +14,7 @@ bool part_refuse(JsonScan *scan, const char *what, TextView type);
 /** A copy of `text` in `arena`; *out is empty and the scan failed when memory is refused. */
 bool part_keep(JsonScan *scan, Arena *arena, TextView text, TextView *out);
 
+/** Fail with SNUG_ERR_MEMORY. Returns false. */
+bool part_no_memory(JsonScan *scan);
+
 #endif

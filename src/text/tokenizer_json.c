@@ -18,13 +18,6 @@ typedef struct Model {
     int64_t unk_id;
 } Model;
 
-static bool no_memory(JsonScan *scan)
-{
-    if (scan->status == SNUG_OK)
-        scan->status = error_set(scan->err, SNUG_ERR_MEMORY, "%s: no memory", scan->file);
-    return false;
-}
-
 /* The number that ends at `end` as serde_json reads it, without its feature float_roundtrip: all
  * digits as one whole number, then one division. For 17 digits that is off by a last bit now and
  * then, and that bit decides how "aaaaaaa" is cut. `exact`: where this is not worth following. */
@@ -101,14 +94,14 @@ static bool read_vocab(TokenizerJson *json, JsonScan *scan, Arena *arena)
     double min = DBL_MAX, score;
     int32_t twin;
     if (!survey(*scan, &n, &text_bytes, scan)) return false;
-    if (!vocab_init(&json->vocab, n, text_bytes, arena)) return no_memory(scan);
+    if (!vocab_init(&json->vocab, n, text_bytes, arena)) return part_no_memory(scan);
     (void)json_scan_array(scan);
     for (TextView piece; json_scan_item(scan) && read_entry(scan, &piece, &score);) {
         vocab_push(&json->vocab, piece, score, VOCAB_NORMAL);
         if (score < min) min = score;
     }
     if (scan->status != SNUG_OK) return false;
-    if (!vocab_seal(&json->vocab, arena->heap, &twin)) return no_memory(scan);
+    if (!vocab_seal(&json->vocab, arena->heap, &twin)) return part_no_memory(scan);
     if (twin >= 0) {
         char shown[TEXT_ESCAPED];
         TextView piece = vocab_piece(&json->vocab, (uint32_t)twin);
@@ -148,7 +141,10 @@ static bool read_model(TokenizerJson *json, JsonScan *scan, Arena *arena)
     /* files of early versions have no type; then the vocabulary's shape tells */
     bool untyped =
         type.n == 0 && model.has_vocab && json_scan_peek(&model.vocab) == JSON_KIND_ARRAY;
-    if (!untyped && !text_is(type, "Unigram")) return part_refuse(scan = &here, "model", type);
+    if (!untyped && !text_is(type, "Unigram")) {
+        *scan = here;
+        return part_refuse(scan, "model", type);
+    }
     if (!model.has_vocab) return json_scan_fail(scan, FAULT_MISSING, "model without a vocab");
     json->unigram = (Unigram){ .vocab = &json->vocab,
                                .byte_fallback = model.byte_fallback,

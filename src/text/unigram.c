@@ -66,10 +66,12 @@ static SnugStatus forward(const Unigram *unigram, TextView text, uint32_t skip, 
     return SNUG_OK;
 }
 
-/* A run of unknown characters: one id, or the ids of its bytes if all of them exist. */
-static void push_unknown(const Unigram *unigram, TextView run, List *ids)
+/* A run of unknown characters: one id, or the ids of its bytes if all of them exist. The reference
+ * also looks the whole run up, as it does every piece: a literal "<unk>" comes through here. */
+static void push_unknown(const Unigram *unigram, TextView run, uint32_t skip, List *ids)
 {
     int32_t known = unigram->sentencepiece ? -1 : vocab_find(unigram->vocab, run);
+    if (known >= 0 && (skip >> unigram->vocab->kind[known] & 1)) known = -1;
     bool bytes = known < 0 && unigram->byte_fallback;
     for (size_t i = 0; bytes && i < run.n; i++)
         bytes = unigram->byte_id[(unsigned char)run.at[i]] >= 0;
@@ -79,7 +81,7 @@ static void push_unknown(const Unigram *unigram, TextView run, List *ids)
 }
 
 /* The path runs backwards: turn each link around, then walk forwards. */
-static void backward(const Unigram *unigram, TextView text, Node *nodes, List *ids)
+static void backward(const Unigram *unigram, TextView text, uint32_t skip, Node *nodes, List *ids)
 {
     uint32_t to = (uint32_t)text.n;
     for (uint32_t at = to; at > 0;) {
@@ -97,7 +99,7 @@ static void backward(const Unigram *unigram, TextView text, Node *nodes, List *i
             to = nodes[end].from;
         }
         if (id == unigram->unk_id)
-            push_unknown(unigram, (TextView){ text.at + at, end - at }, ids);
+            push_unknown(unigram, (TextView){ text.at + at, end - at }, skip, ids);
         else
             list_push(ids, &id);
         at = end;
@@ -112,8 +114,9 @@ SnugStatus unigram_encode(const Unigram *unigram, TextView text, uint32_t more_s
     Node *nodes = NULL;
     if (size_mul(text.n + 1, sizeof *nodes, &bytes)) nodes = heap_take(ids->heap, bytes, "text");
     if (!nodes) return error_set(err, SNUG_ERR_MEMORY, "tokenizer: no memory for the search");
-    SnugStatus status = forward(unigram, text, unigram->skip | more_skip, nodes, err);
-    if (status == SNUG_OK) backward(unigram, text, nodes, ids);
+    const uint32_t skip = unigram->skip | more_skip;
+    SnugStatus status = forward(unigram, text, skip, nodes, err);
+    if (status == SNUG_OK) backward(unigram, text, skip, nodes, ids);
     heap_give(ids->heap, nodes);
     if (status == SNUG_OK && ids->failed)
         status = error_set(err, SNUG_ERR_MEMORY, "tokenizer: no memory for the ids");
