@@ -1,0 +1,43 @@
+"""Count single tests in a log of meson: count_tests.py NAME testlog.json
+
+Prints what failed and what was skipped and why, one line about NAME, then "PASSED FAILED SKIPPED".
+A program that died without naming a failed test counts as one failure.
+"""
+
+import json
+import re
+import sys
+
+
+def main(name, path):
+    passed = failed = 0
+    skipped, seconds, programs = [], 0.0, 0
+    with open(path, encoding="utf-8", errors="replace") as log:
+        for entry in map(json.loads, log):
+            text = (entry.get("stdout") or "") + (entry.get("stderr") or "")
+            programs += 1
+            seconds += entry["duration"]
+            good = len(re.findall(r"^(?:\[       OK \]|ok     ) ", text, re.M))
+            reasons = sorted(set(re.findall(r"^SKIPPED: (.*)", text, re.M)))
+            silent = set(re.findall(r"^(?:\[  SKIPPED \]|skipped) (?!\d+ test)(\S+)", text, re.M))
+            skipped += reasons or sorted(f"{test}: gives no reason" for test in silent)
+            bad = set(re.findall(r"^(?:\[  FAILED  \]|FAILED ) (?!\d+ test)(\S+)", text, re.M))
+            if entry["result"] == "OK" and not good + len(silent):
+                good = 1  # a program that is one test
+            elif entry["result"] != "OK" and not bad:
+                bad = {f"the program ({entry['result'].lower()}, status {entry['returncode']})"}
+            passed += good
+            failed += len(bad)
+            for test in sorted(bad):
+                print(f"FAIL  {name}: {entry['name']}: {test}; see {path[:-5]}.txt")
+    for reason in sorted(set(skipped)):
+        print(f"skip  {name}: {reason}")
+    if programs == 0:
+        print(f"FAIL  {name}: no test ran")
+        failed = 1
+    count = f"{passed} passed, {failed} failed, {len(set(skipped))} skipped"
+    print(f"{'FAIL' if failed else 'ok'}    {name}: {count} in {programs} programs ({seconds:.0f} s)")
+    print(passed, failed, len(set(skipped)))
+
+
+main(*sys.argv[1:])
