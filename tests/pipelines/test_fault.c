@@ -1,0 +1,306 @@
+/* test_fault.c  What happens when memory, files or the caller fail in the middle: the right status, no
+ * leak, no file under its final name, and an engine that still works. */
+#include "pipelines/request.h"
+
+#include <dirent.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/size.h"
+#include "engine/engine.h"
+#include "memory/process.h"
+
+enum { GIB = 1 << 30, MAX_FAULTS = 20000 };
+static const char MODEL[] = "ti2v"; /* the smallest */
+
+static SnugEngine *open_engine(void)
+{
+    SnugEngine *engine = NULL;
+    SnugError err = { { 0 } };
+    const SnugEngineOptions options = { .ram_bytes = GIB, .threads = 2 };
+    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
+    return engine;
+}
+
+static int count_files(const char *folder)
+{
+    int n = 0;
+    DIR *dir = opendir(folder);
+    CHECK(dir != NULL);
+    for (const struct dirent *e; (e = readdir(dir));)
+        n += e->d_name[0] != '.' || strstr(e->d_name, ".tmp") != NULL;
+    (void)closedir(dir);
+    return n;
+}
+
+/* Where outputs of these tests go: empty in the beginning. */
+static const char *out_folder(void)
+{
+    const char *folder = request_scratch("out");
+    (void)mkdir(folder, 0700);
+    return folder;
+}
+
+static void remove_outputs(void)
+{
+    (void)remove(request_scratch("out/frames.npy"));
+    (void)remove(request_scratch("out/latents.npy"));
+    (void)remove(request_scratch("out/report.json"));
+    CHECK_INT(count_files(out_folder()), 0);
+}
+
+static SnugStatus plan_and_run(SnugJob *job, SnugError *err)
+{
+    SnugPlan *plan = NULL;
+    SnugStatus status = snug_plan_create(&plan, job, err);
+    if (status == SNUG_OK)
+        status = snug_run(job, plan, NULL, NULL, err);
+    else
+        CHECK(plan == NULL);
+    snug_plan_free(plan);
+    return status;
+}
+
+/* Small, with every kind of output file. */
+static SnugJob *small_job(SnugEngine *engine)
+{
+    SnugJob *job = NULL;
+    SnugError err = { { 0 } };
+    char path[1000];
+    REQUIRE_OK(snug_job_create(&job, engine, "wan-ti2v", &err), &err);
+    (void)snprintf(path, sizeof path, "%s/%s/model", test_path("golden/pipelines"), MODEL);
+    static const char *const VALUES[][2] = { { "prompt", "a red ball" }, { "guidance", "3" },
+                                             { "seed", "-7" },           { "frames", "1" },
+                                             { "steps", "2" },           { "size", "32x32" } };
+    for (size_t i = 0; i < COUNT(VALUES); i++)
+        request_option(job, VALUES[i][0], VALUES[i][1]);
+    (void)out_folder();
+    request_option(job, "model", path);
+    request_option(job, "output", request_scratch("out/frames.npy"));
+    request_option(job, "save-latents", request_scratch("out/latents.npy"));
+    request_option(job, "report", request_scratch("out/report.json"));
+    return job;
+}
+
+TEST(fault, every_refused_allocation_is_reported_and_leaks_nothing)
+{
+    SnugEngine *engine = open_engine();
+    const size_t before = heap_now_bytes(engine->heap);
+    SnugStatus status = SNUG_ERR_MEMORY;
+    int n = 0;
+    while (status != SNUG_OK) {
+        SnugError err = { { 0 } };
+        CHECK(++n < MAX_FAULTS);
+        SnugJob *job = small_job(engine);
+        heap_fail_at(engine->heap, n);
+        status = plan_and_run(job, &err);
+        heap_fail_at(engine->heap, 0);
+        if (status != SNUG_OK && status != SNUG_ERR_MEMORY)
+            fail_msg("allocation %d: %d: %s", n, status, err.text);
+        CHECK(status == SNUG_OK || err.text[0]);
+        snug_job_free(job);
+        if (heap_now_bytes(engine->heap) != before)
+            fail_msg("allocation %d: something is leaked", n);
+        if (status != SNUG_OK && file_type(request_scratch("out/frames.npy")) != FILE_ABSENT)
+            CHECK(file_type(request_scratch("out/report.json")) ==
+                  FILE_ABSENT); /* only the report was missed */
+        remove_outputs();
+    }
+    print_message("%d allocations\n", n - 1);
+    CHECK(n > 100);
+    snug_engine_close(engine);
+}
+
+TEST(fault, a_refused_allocation_while_an_engine_opens_or_a_job_is_made)
+{
+    SnugEngine *engine = open_engine();
+    const size_t before = heap_now_bytes(engine->heap);
+    SnugStatus status = SNUG_ERR_MEMORY;
+    for (int n = 1; status != SNUG_OK; n++) {
+        SnugError err = { { 0 } };
+        SnugJob *job = NULL;
+        heap_fail_at(engine->heap, n);
+        status = snug_job_create(&job, engine, "wan-t2v", &err);
+        if (status == SNUG_OK) status = snug_job_set(job, "prompt", "x", &err);
+        heap_fail_at(engine->heap, 0);
+        CHECK(status == SNUG_OK || (status == SNUG_ERR_MEMORY && err.text[0]));
+        snug_job_free(job);
+        CHECK_INT(heap_now_bytes(engine->heap), before);
+    }
+    snug_engine_close(engine);
+}
+
+/* Cut a weight file short when the run begins: headers are read by then, weights are not. */
+typedef struct Cutter {
+    const char *path;
+    off_t bytes;
+    int at_event, n_events;
+    SnugJob *cancel;
+} Cutter;
+
+static void on_event(void *context, const SnugEvent *event)
+{
+    Cutter *c = context;
+    (void)event;
+    if (c->n_events++ != c->at_event) return;
+    if (c->path) CHECK(truncate(c->path, c->bytes) == 0);
+    if (c->cancel) snug_job_cancel(c->cancel);
+}
+
+static void copy_file(const char *to, const char *from)
+{
+    size_t n;
+    char *bytes = request_bytes(from, &n);
+    FILE *file = fopen(to, "wb");
+    CHECK(file && fwrite(bytes, 1, n, file) == n && fclose(file) == 0);
+    free(bytes);
+}
+
+/* A copy of the model's folder, so that it can be damaged. */
+static void copy_folder(const char *to, const char *from)
+{
+    char a[1200], b[1200];
+    (void)mkdir(to, 0700);
+    DIR *dir = opendir(from);
+    CHECK(dir != NULL);
+    for (const struct dirent *e; (e = readdir(dir));) {
+        if (e->d_name[0] == '.') continue;
+        (void)snprintf(a, sizeof a, "%s/%s", from, e->d_name);
+        (void)snprintf(b, sizeof b, "%s/%s", to, e->d_name);
+        if (file_type(a) == FILE_DIRECTORY)
+            copy_folder(b, a);
+        else
+            copy_file(b, a);
+    }
+    (void)closedir(dir);
+}
+
+static SnugStatus run_watched(SnugJob *job, Cutter *cutter, SnugError *err)
+{
+    SnugPlan *plan = NULL;
+    REQUIRE_OK(snug_plan_create(&plan, job, err), err);
+    const SnugStatus status = snug_run(job, plan, on_event, cutter, err);
+    snug_plan_free(plan);
+    return status;
+}
+
+TEST(fault, a_weight_file_that_shrinks_during_the_run_is_a_file_error)
+{
+    char model[1000];
+    (void)snprintf(model, sizeof model, "%s/%s/model", test_path("golden/pipelines"), MODEL);
+    SnugEngine *engine = open_engine();
+    static const char *const PARTS[] = { "text_encoder/model.safetensors",
+                                         "transformer/diffusion_pytorch_model.safetensors",
+                                         "vae/diffusion_pytorch_model.safetensors" };
+    for (int i = 0; i < 3; i++) {
+        char part[700];
+        SnugError err = { { 0 } };
+        copy_folder(request_scratch("model"), model);
+        (void)snprintf(part, sizeof part, "%s/model/%s", test_scratch(), PARTS[i]);
+        SnugJob *job = small_job(engine);
+        request_option(job, "model", request_scratch("model"));
+        Cutter cutter = { .path = part, .bytes = 5000 };
+        CHECK_INT(run_watched(job, &cutter, &err), SNUG_ERR_FILE);
+        CHECK_HAS(err.text, "truncated");
+        CHECK_HAS(err.text, PARTS[i]);
+        snug_job_free(job);
+        CHECK(file_type(request_scratch("out/frames.npy")) == FILE_ABSENT);
+        remove_outputs();
+    }
+    snug_engine_close(engine);
+}
+
+TEST(fault, cancel_at_any_event_leaves_no_file_and_an_engine_that_works)
+{
+    SnugEngine *engine = open_engine();
+    const size_t before = heap_now_bytes(engine->heap);
+    int n_events = 1000;
+    for (int at = 0; at < n_events; at++) {
+        SnugError err = { { 0 } };
+        SnugJob *job = small_job(engine);
+        Cutter cutter = { .at_event = at, .cancel = job };
+        const SnugStatus status = run_watched(job, &cutter, &err);
+        snug_job_free(job);
+        CHECK_INT(heap_now_bytes(engine->heap), before);
+        if (status == SNUG_OK) { /* after the last operation there is nothing left to stop */
+            n_events = cutter.n_events;
+        } else {
+            CHECK_INT(status, SNUG_ERR_CANCELLED);
+            CHECK(file_type(request_scratch("out/frames.npy")) == FILE_ABSENT);
+        }
+        remove_outputs();
+    }
+    SnugJob *job = small_job(engine);
+    SnugError err = { { 0 } };
+    REQUIRE_OK(plan_and_run(job, &err), &err);
+    snug_job_free(job);
+    remove_outputs();
+    snug_engine_close(engine);
+}
+
+TEST(fault, a_hundred_runs_grow_neither_the_books_nor_the_process)
+{
+    SnugEngine *engine = open_engine();
+    const size_t before = heap_now_bytes(engine->heap);
+    size_t rss = 0, labels = 0;
+    for (int i = 0; i < 110; i++) {
+        SnugError err = { { 0 } };
+        HeapLabel rows[1];
+        SnugJob *job = small_job(engine);
+        REQUIRE_OK(plan_and_run(job, &err), &err);
+        snug_job_free(job);
+        CHECK_INT(heap_now_bytes(engine->heap), before);
+        if (i == 9) { /* warm by now */
+            rss = process_rss_bytes();
+            labels = (size_t)heap_labels(engine->heap, rows, 1);
+        }
+    }
+    HeapLabel rows[1];
+    CHECK_INT(heap_labels(engine->heap, rows, 1), labels);
+    const size_t now = process_rss_bytes();
+    print_message("resident: %zu KiB after 10 runs, %zu KiB after 110\n", rss >> 10, now >> 10);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they keep freed memory */
+    CHECK(now < rss + ((size_t)2 << 20));
+#endif
+    remove_outputs();
+    snug_engine_close(engine);
+}
+
+TEST(fault, a_plan_of_a_job_that_was_changed_is_refused)
+{
+    SnugEngine *engine = open_engine();
+    SnugError err = { { 0 } };
+    SnugPlan *plan = NULL;
+    SnugJob *job = small_job(engine), *other = small_job(engine);
+    REQUIRE_OK(snug_plan_create(&plan, job, &err), &err);
+    CHECK_INT(snug_run(other, plan, NULL, NULL, &err), SNUG_ERR_ARG);
+    request_option(job, "steps", "3");
+    CHECK_INT(snug_run(job, plan, NULL, NULL, &err), SNUG_ERR_ARG);
+    CHECK_HAS(err.text, "changed");
+    snug_plan_free(plan);
+    snug_job_free(job);
+    snug_job_free(other);
+    remove_outputs();
+    snug_engine_close(engine);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) &&                                                              \
+    !defined(__SANITIZE_THREAD__) /* they need the address space */
+TEST(fault, threads_that_the_system_refuses_are_reported)
+{
+    struct rlimit before, tight;
+    CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+    tight = before;
+    tight.rlim_cur = (rlim_t)1 << 30; /* 1024 stacks of 1 MiB and the program do not fit */
+    CHECK(setrlimit(RLIMIT_AS, &tight) == 0);
+    SnugEngine *engine = NULL;
+    SnugError err = { { 0 } };
+    const SnugEngineOptions options = { .ram_bytes = GIB, .threads = 1024 };
+    const SnugStatus status = snug_engine_open(&engine, &options, &err);
+    CHECK(setrlimit(RLIMIT_AS, &before) == 0);
+    CHECK_INT(status, SNUG_ERR_MEMORY);
+    CHECK(engine == NULL);
+    CHECK_HAS(err.text, "refused the compute threads");
+}
+#endif
