@@ -3,7 +3,7 @@
  *     minimal MODEL PROMPT OUTPUT [RAM]        minimal models/demo "a red ball" ball.mp4 256MiB */
 #include <stdio.h>
 
-#include <snug/snug.h>
+#include "snug/snug.h"
 
 static void on_event(void *context, const SnugEvent *event)
 {

@@ -77,11 +77,14 @@ static void note(Run *r, RunNote kind, const char *text, int index, int count)
 
 void run_stage(Run *r, const char *name)
 {
+    r->steps_in_loop = 0;
     if (run_ok(r)) note(r, RUN_STAGE, name, -1, 0);
 }
 
 bool run_step(Run *r, int i, int n)
 {
+    if (r->sketch_steps && r->steps_in_loop == r->sketch_steps) return false;
+    r->steps_in_loop++;
     if (i < n && run_ok(r)) note(r, RUN_STEP, NULL, i, n);
     return i < n && run_ok(r);
 }

@@ -50,6 +50,8 @@ typedef struct Run {
     const RunHooks *hooks;
     RunKnobs knobs;
     bool rehearse;
+    int sketch_steps;          /**< rehearsal only: each loop ends after so many steps; 0: all */
+    int steps_in_loop;         /**< steps begun since the last stage */
     bool taps;                 /**< run_tap records an output */
     const atomic_bool *cancel; /**< may be NULL */
     int32_t n_tensors;         /**< next tensor id */

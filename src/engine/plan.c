@@ -32,14 +32,18 @@ static int list_candidates(const PipelineInfo *info, RunKnobs *out)
     return n;
 }
 
-static SnugStatus rehearse(SnugPlan *plan, const RunKnobs *knobs, SnugError *err)
+/* Candidates are compared on a sketch, a few steps of each loop: later ones repeat them. */
+enum { SKETCH_STEPS = 4 };
+
+static SnugStatus rehearse(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps, SnugError *err)
 {
     SnugJob *job = plan->job;
-    trace_release(&plan->trace);
+    trace_clear(&plan->trace);
     const RunHooks hooks = trace_recorder(&plan->trace);
     SnugError local = { { 0 } };
     Run r = engine_run(job->engine, &hooks, &local);
     r.rehearse = true;
+    r.sketch_steps = sketch_steps;
     r.taps = job->common.taps != NULL;
     r.knobs = *knobs;
     job->pipeline->recipe(&r, job->prepared);
@@ -61,7 +65,8 @@ static double forecast(const SnugPlan *plan)
             compute += work > move ? work : move;
         }
         const double load = plan->residency.stages[s].moved_bytes / DISK_BYTES_PER_SECOND;
-        total += compute > load ? compute : load;
+        const double repeats = t->stages[s].steps ? (double)t->all_steps / t->n_steps : 1.0;
+        total += repeats * (compute > load ? compute : load);
     }
     return total;
 }
@@ -102,11 +107,11 @@ static void drop_layout(SnugPlan *plan)
 }
 
 /* Lay one candidate out in `room` bytes; SNUG_ERR_BUDGET leaves its smallest need in *least. */
-static SnugStatus lay_out(SnugPlan *plan, const RunKnobs *knobs, size_t room, size_t *least,
-                          SnugError *err)
+static SnugStatus lay_out(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps, size_t room,
+                          size_t *least, SnugError *err)
 {
     SnugJob *job = plan->job;
-    TRY(rehearse(plan, knobs, err));
+    TRY(rehearse(plan, knobs, sketch_steps, err));
     drop_layout(plan);
     TRY(placement_make(&plan->placement, &plan->trace, err));
     const SnugStatus status = residency_make(&plan->residency, &plan->trace, &plan->placement,
@@ -119,7 +124,7 @@ static SnugStatus try_candidate(SnugPlan *plan, const RunKnobs *knobs, size_t ro
                                 SnugError *err)
 {
     size_t top = 0;
-    const SnugStatus status = lay_out(plan, knobs, room, &top, err);
+    const SnugStatus status = lay_out(plan, knobs, SKETCH_STEPS, room, &top, err);
     if (status == SNUG_ERR_BUDGET) {
         if (top < search->least_top) search->least_top = top;
         return SNUG_OK;
@@ -154,7 +159,7 @@ static SnugStatus search_plan(SnugPlan *plan, SnugError *err)
     const int n = list_candidates(&plan->job->info, candidates);
     Search search = { .least_top = SIZE_MAX };
     /* The trace itself is resident while running: rehearse once before counting. */
-    TRY(rehearse(plan, &candidates[0], err));
+    TRY(rehearse(plan, &candidates[0], 0, err));
     size_t fixed = fixed_bytes(plan);
     const size_t budget = plan->job->engine->ram_bytes;
     const size_t room = budget > fixed ? budget - fixed : 0;
@@ -163,7 +168,7 @@ static SnugStatus search_plan(SnugPlan *plan, SnugError *err)
     if (!search.found) return refuse(plan, search.least_top, fixed, err);
     plan->knobs = search.best_knobs;
     size_t top;
-    TRY(lay_out(plan, &plan->knobs, room, &top, err));
+    TRY(lay_out(plan, &plan->knobs, 0, room, &top, err));
     add_figures(plan, fixed);
     return SNUG_OK;
 }

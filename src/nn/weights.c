@@ -128,10 +128,11 @@ static bool grow_units(WeightTable *table)
     return true;
 }
 
-static void set_prefix(Weights *w, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void set_prefix(Weights *w, const char *format,
+                                                             va_list args)
 {
-    int n = vsnprintf(w->prefix, sizeof w->prefix - 1, format, args);
-    if (n > 0 && (size_t)n < sizeof w->prefix - 1) (void)strcat(w->prefix, ".");
+    const int n = vsnprintf(w->prefix, sizeof w->prefix - 1, format, args);
+    if (n > 0 && (size_t)n < sizeof w->prefix - 1) memcpy(w->prefix + n, ".", 2);
 }
 
 void weights_unit(Weights *w, const char *format, ...)
@@ -147,8 +148,11 @@ void weights_unit(Weights *w, const char *format, ...)
     w->unit = w->table->n_units++;
     WeightUnit *unit = &w->table->units[w->unit];
     *unit = (WeightUnit){ .bytes = 0 };
-    (void)snprintf(unit->name, sizeof unit->name, "%s.%s", w->model, w->prefix);
-    unit->name[strlen(unit->name) - 1] = '\0'; /* the last dot */
+    const int n = (int)strlen(w->prefix) - 1; /* without the last dot */
+    (void)snprintf(unit->name, sizeof unit->name, "%.20s%s%.40s", w->model, n > 0 ? "." : "",
+                   w->prefix);
+    if (n > 0 && strlen(unit->name) < sizeof unit->name - 1)
+        unit->name[strlen(unit->name) - 1] = '\0';
 }
 
 void weights_prefix(Weights *w, const char *format, ...)

@@ -241,6 +241,8 @@ static bool live_together(const Work *w, const Item *a, const Item *b)
                         carried->end - local->begin);
 }
 
+/* Orders of placing. Which packs best depends on the network, so all are tried. What crosses stages
+ * always comes first, so that it lies low and leaves later stages one block. */
 static int by_size(const void *a, const void *b)
 {
     const Item *x = *(Item *const *)a, *y = *(Item *const *)b;
@@ -250,6 +252,26 @@ static int by_size(const void *a, const void *b)
         return x->end - x->begin > y->end - y->begin ? -1 : 1;
     return x->order < y->order ? -1 : x->order > y->order;
 }
+
+/* What crosses segments (caches, latents) first, then the rest, each by size. */
+static int by_reach(const void *a, const void *b)
+{
+    const Item *x = *(Item *const *)a, *y = *(Item *const *)b;
+    if ((x->class_id < 0) != (y->class_id < 0)) return x->class_id < 0 ? -1 : 1;
+    return by_size(a, b);
+}
+
+/* As they are born: what an allocator at run time would see, but with known lives. */
+static int by_birth(const void *a, const void *b)
+{
+    const Item *x = *(Item *const *)a, *y = *(Item *const *)b;
+    if ((x->n_stages > 0) != (y->n_stages > 0)) return x->n_stages > 0 ? -1 : 1;
+    if ((x->class_id < 0) != (y->class_id < 0)) return x->class_id < 0 ? -1 : 1;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return by_size(a, b);
+}
+
+typedef int Order(const void *a, const void *b);
 
 typedef struct Taken {
     size_t begin, end;
@@ -279,21 +301,41 @@ static size_t best_gap(Taken *taken, int32_t n, size_t bytes)
     return best == SIZE_MAX ? end : best;
 }
 
-static bool place_items(Work *w)
+static size_t place_in_order(const Work *w, Item **sorted, Taken *taken, Order *order)
 {
-    Item **sorted = take(w, w->n_items, sizeof(Item *));
-    Taken *taken = take(w, w->n_items, sizeof *taken);
-    if (!sorted || !taken) return false;
+    size_t top = 0;
     for (int32_t i = 0; i < w->n_items; i++)
         sorted[i] = &w->items[i];
-    qsort(sorted, (size_t)w->n_items, sizeof(Item *), by_size);
+    qsort(sorted, (size_t)w->n_items, sizeof(Item *), order);
     for (int32_t i = 0; i < w->n_items; i++) {
         int32_t n = 0;
         for (int32_t j = 0; j < i; j++)
             if (live_together(w, sorted[i], sorted[j]))
                 taken[n++] = (Taken){ sorted[j]->offset, sorted[j]->offset + sorted[j]->bytes };
         sorted[i]->offset = best_gap(taken, n, sorted[i]->bytes);
+        const size_t end = sorted[i]->offset + sorted[i]->bytes;
+        if (end > top) top = end;
     }
+    return top;
+}
+
+static bool place_items(Work *w)
+{
+    static Order *const ORDERS[] = { by_size, by_reach, by_birth };
+    Item **sorted = take(w, w->n_items, sizeof(Item *));
+    Taken *taken = take(w, w->n_items, sizeof *taken);
+    if (!sorted || !taken) return false;
+    size_t best = SIZE_MAX;
+    int best_order = 0;
+    for (int i = 0; i < (int)COUNT(ORDERS); i++) {
+        const size_t top = place_in_order(w, sorted, taken, ORDERS[i]);
+        if (top < best) {
+            best = top;
+            best_order = i;
+        }
+    }
+    if (best_order != (int)COUNT(ORDERS) - 1)
+        (void)place_in_order(w, sorted, taken, ORDERS[best_order]);
     return true;
 }
 

@@ -20,6 +20,12 @@ void trace_release(Trace *trace)
     *trace = (Trace){ .heap = trace->heap };
 }
 
+void trace_clear(Trace *trace)
+{
+    trace->n_ops = trace->n_tensors = trace->n_segments = trace->n_stages = 0;
+    trace->n_steps = trace->all_steps = 0;
+}
+
 /* Room for one more item in a doubling array; false when memory or the limit is reached. */
 static bool grow(Heap *heap, void **items, int32_t n, int32_t *max, size_t item_bytes)
 {
@@ -137,10 +143,13 @@ static SnugStatus record_note(void *self, RunNote note, const char *text, int in
 {
     Trace *trace = self;
     (void)index;
-    (void)count;
     if (note == RUN_STAGE) TRY(record_stage(trace, text, err));
     if (!trace->n_stages) return error_set(err, SNUG_ERR_INTERNAL, "a step before the first stage");
-    if (note == RUN_STEP) trace->stages[trace->n_stages - 1].steps++;
+    if (note == RUN_STEP) {
+        trace->stages[trace->n_stages - 1].steps++;
+        trace->n_steps++;
+        trace->all_steps = count;
+    }
     if (!grow(trace->heap, (void **)&trace->segments, trace->n_segments, &trace->max_segments,
               sizeof *trace->segments))
         return no_memory(err);

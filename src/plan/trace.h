@@ -40,12 +40,15 @@ typedef struct Trace {
     TraceTensor *tensors;
     TraceSegment *segments;
     TraceStage *stages;
+    int32_t n_steps, all_steps; /**< steps recorded; steps the loops would have in full */
     int32_t n_ops, n_tensors, n_segments, n_stages;
     int32_t max_ops, max_tensors, max_segments, max_stages;
 } Trace;
 
 void trace_init(Trace *trace, Heap *heap);
 void trace_release(Trace *trace);
+/** Forget what was recorded, keep the memory for the next rehearsal. */
+void trace_clear(Trace *trace);
 
 /** Hooks that record into `trace`; the hooks borrow it. */
 RunHooks trace_recorder(Trace *trace);
