@@ -271,7 +271,7 @@ static bool parse(int argc, char **argv, Isa *isa, int *threads, const char **fi
         if (strcmp(argv[i], "--isa") == 0 && i + 1 < argc) {
             if (!isa_parse(argv[++i], isa) || !isa_covers(isa_detect(), *isa)) return false;
         } else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) {
-            *threads = atoi(argv[++i]);
+            *threads = (int)strtol(argv[++i], NULL, 10);
             if (*threads < 1) return false;
         } else if (argv[i][0] != '-') {
             *filter = argv[i];

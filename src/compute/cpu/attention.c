@@ -111,6 +111,7 @@ static void step(const Job *job, const Head *h, const Work *w, int64_t r0, int64
     const GemmTile scores = { .a = q, .c = s, .rows = rows, .cols = keys, .b = w->k, .kc = g->d };
     job->kernels->gemm_block(&scores);
     for (int64_t r = 0; r < rows; r++) {
+        /* cppcheck-suppress uninitvar ; filled by the loop above */
         const SoftmaxRow row = { .scores = s[r],
                                  .n = keys,
                                  .factor = job->log2_scale,

@@ -25,7 +25,7 @@ void *call_scratch(Call *call, size_t bytes)
     return taken;
 }
 
-size_t vector_space(const Op *op, int i)
+size_t call_vector_bytes(const Op *op, int i)
 {
     const Weight *w = op->weight[i];
     if (i >= op->n_weights || !w || w->dtype == DT_F32) return 0;
@@ -35,7 +35,7 @@ size_t vector_space(const Op *op, int i)
 size_t cpu_space_vectors(const CpuDevice *cpu, const Op *op)
 {
     (void)cpu;
-    return vector_space(op, 0) + vector_space(op, 1);
+    return call_vector_bytes(op, 0) + call_vector_bytes(op, 1);
 }
 
 const float *call_vector(Call *call, int i)

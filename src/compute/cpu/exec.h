@@ -32,7 +32,7 @@ void *call_scratch(Call *call, size_t bytes);
 /** f32 values of weight i: in place when stored so, else widened into the workspace. */
 const float *call_vector(Call *call, int i);
 /** Workspace of call_vector. */
-size_t vector_space(const Op *op, int i);
+size_t call_vector_bytes(const Op *op, int i);
 /** Weight i as a matrix [rows, cols]. */
 Stored call_matrix(const Call *call, int i, int64_t rows, int64_t cols);
 /** Element function of an activation; NULL for none. */

@@ -16,7 +16,7 @@ static ConvShape shape_of(const Op *op)
 size_t cpu_space_conv(const CpuDevice *cpu, const Op *op)
 {
     const ConvShape shape = shape_of(op);
-    return vector_space(op, 1) + cpu_conv_workspace_bytes(&shape, pool_threads(cpu->pool));
+    return call_vector_bytes(op, 1) + cpu_conv_workspace_bytes(&shape, pool_threads(cpu->pool));
 }
 
 SnugStatus cpu_exec_conv(Call *c)

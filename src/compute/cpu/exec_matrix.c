@@ -7,7 +7,7 @@
 
 size_t cpu_space_linear(const CpuDevice *cpu, const Op *op)
 {
-    return vector_space(op, 1) + cpu_gemm_scratch_bytes(pool_threads(cpu->pool));
+    return call_vector_bytes(op, 1) + cpu_gemm_scratch_bytes(pool_threads(cpu->pool));
 }
 
 SnugStatus cpu_exec_linear(Call *c)
