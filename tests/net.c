@@ -134,7 +134,7 @@ SnugStatus net_run(Net *net, NetRecipe *recipe, NetOutput *output, void *context
     size_t *bytes = arena_array(&net->arena, (size_t)net->table.n_units + 1, sizeof *bytes);
     for (int32_t i = 0; i < net->table.n_units; i++)
         bytes[i] = net->table.units[i].bytes;
-    if (status == SNUG_OK) status = placement_make(&placement, &trace, &net->err);
+    if (status == SNUG_OK) status = placement_make(&placement, &trace, false, &net->err);
     if (status == SNUG_OK)
         status = residency_make(&residency, &trace, &placement, bytes, net->table.n_units,
                                 net->slab_limit ? net->slab_limit : SIZE_MAX, &net->err);

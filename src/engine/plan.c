@@ -113,7 +113,7 @@ static SnugStatus lay_out(SnugPlan *plan, const RunKnobs *knobs, int sketch_step
     SnugJob *job = plan->job;
     TRY(rehearse(plan, knobs, sketch_steps, err));
     drop_layout(plan);
-    TRY(placement_make(&plan->placement, &plan->trace, err));
+    TRY(placement_make(&plan->placement, &plan->trace, sketch_steps != 0, err));
     const SnugStatus status = residency_make(&plan->residency, &plan->trace, &plan->placement,
                                              job->unit_bytes, job->weights.n_units, room, err);
     *least = plan->residency.top;

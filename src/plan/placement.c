@@ -301,41 +301,82 @@ static size_t best_gap(Taken *taken, int32_t n, size_t bytes)
     return best == SIZE_MAX ? end : best;
 }
 
-static size_t place_in_order(const Work *w, Item **sorted, Taken *taken, Order *order)
+/* Items placed so far, by class; the carried ones are class n_classes. Two classes never live
+ * together, so an item looks at its own class and at the carried ones only. */
+typedef struct Placed {
+    Item **sorted, **placed; /* [n_items] */
+    int32_t *start, *count;  /* [n_classes + 1] into placed */
+    Taken *taken;
+} Placed;
+
+static int32_t bucket(const Work *w, const Item *item)
+{
+    return item->class_id < 0 ? w->n_classes : item->class_id;
+}
+
+static int32_t take_ranges(const Work *w, Placed *p, const Item *item, int32_t from, int32_t n)
+{
+    for (int32_t k = 0; k < p->count[from]; k++) {
+        const Item *other = p->placed[p->start[from] + k];
+        if (live_together(w, item, other))
+            p->taken[n++] = (Taken){ other->offset, other->offset + other->bytes };
+    }
+    return n;
+}
+
+static size_t place_in_order(const Work *w, Placed *p, Order *order)
 {
     size_t top = 0;
     for (int32_t i = 0; i < w->n_items; i++)
-        sorted[i] = &w->items[i];
-    qsort(sorted, (size_t)w->n_items, sizeof(Item *), order);
+        p->sorted[i] = &w->items[i];
+    for (int32_t c = 0; c <= w->n_classes; c++)
+        p->count[c] = 0;
+    qsort(p->sorted, (size_t)w->n_items, sizeof(Item *), order);
     for (int32_t i = 0; i < w->n_items; i++) {
-        int32_t n = 0;
-        for (int32_t j = 0; j < i; j++)
-            if (live_together(w, sorted[i], sorted[j]))
-                taken[n++] = (Taken){ sorted[j]->offset, sorted[j]->offset + sorted[j]->bytes };
-        sorted[i]->offset = best_gap(taken, n, sorted[i]->bytes);
-        const size_t end = sorted[i]->offset + sorted[i]->bytes;
-        if (end > top) top = end;
+        Item *item = p->sorted[i];
+        const int32_t own = bucket(w, item);
+        int32_t n = take_ranges(w, p, item, w->n_classes, 0);
+        for (int32_t c = 0; c < w->n_classes; c++)
+            if (c == own || own == w->n_classes) n = take_ranges(w, p, item, c, n);
+        item->offset = best_gap(p->taken, n, item->bytes);
+        p->placed[p->start[own] + p->count[own]++] = item;
+        if (item->offset + item->bytes > top) top = item->offset + item->bytes;
     }
     return top;
 }
 
-static bool place_items(Work *w)
+static bool make_buckets(Work *w, Placed *p)
+{
+    const int64_t n = w->n_items, classes = (int64_t)w->n_classes + 2;
+    *p = (Placed){ .sorted = take(w, n, sizeof(Item *)),
+                   .placed = take(w, n, sizeof(Item *)),
+                   .start = take(w, classes, sizeof(int32_t)),
+                   .count = take(w, classes, sizeof(int32_t)),
+                   .taken = take(w, n, sizeof(Taken)) };
+    if (!p->sorted || !p->placed || !p->start || !p->count || !p->taken) return false;
+    for (int32_t i = 0; i < w->n_items; i++)
+        p->start[bucket(w, &w->items[i]) + 1]++;
+    for (int32_t c = 0; c <= w->n_classes; c++)
+        p->start[c + 1] += p->start[c];
+    return true;
+}
+
+static bool place_items(Work *w, bool quick)
 {
     static Order *const ORDERS[] = { by_size, by_reach, by_birth };
-    Item **sorted = take(w, w->n_items, sizeof(Item *));
-    Taken *taken = take(w, w->n_items, sizeof *taken);
-    if (!sorted || !taken) return false;
+    const int n_orders = quick ? 1 : (int)COUNT(ORDERS);
+    Placed p;
+    if (!make_buckets(w, &p)) return false;
     size_t best = SIZE_MAX;
     int best_order = 0;
-    for (int i = 0; i < (int)COUNT(ORDERS); i++) {
-        const size_t top = place_in_order(w, sorted, taken, ORDERS[i]);
+    for (int i = 0; i < n_orders; i++) {
+        const size_t top = place_in_order(w, &p, ORDERS[i]);
         if (top < best) {
             best = top;
             best_order = i;
         }
     }
-    if (best_order != (int)COUNT(ORDERS) - 1)
-        (void)place_in_order(w, sorted, taken, ORDERS[best_order]);
+    if (best_order != n_orders - 1) (void)place_in_order(w, &p, ORDERS[best_order]);
     return true;
 }
 
@@ -389,7 +430,7 @@ static bool take_tables(Placement *out, const Trace *t)
            out->stage_peak_op;
 }
 
-static bool make(Work *w, Placement *out)
+static bool make(Work *w, Placement *out, bool quick)
 {
     const Trace *t = w->trace;
     w->group_of = take(w, t->n_tensors, sizeof *w->group_of);
@@ -398,7 +439,7 @@ static bool make(Work *w, Placement *out)
     find_groups(w);
     if (!find_segments(w)) return false;
     hash_segments(w);
-    if (!find_classes(w) || !find_items(w) || !place_items(w)) return false;
+    if (!find_classes(w) || !find_items(w) || !place_items(w, quick)) return false;
     for (int32_t i = 0; i < t->n_tensors; i++)
         out->tensor_offset[i] = w->items[w->item_of_group[w->group_of[i]]].offset;
     for (int32_t i = 0; i < t->n_ops; i++)
@@ -407,12 +448,12 @@ static bool make(Work *w, Placement *out)
     return sum_up(w, out);
 }
 
-SnugStatus placement_make(Placement *out, const Trace *trace, SnugError *err)
+SnugStatus placement_make(Placement *out, const Trace *trace, bool quick, SnugError *err)
 {
     *out = (Placement){ .heap = trace->heap };
     Work work = { .trace = trace };
     arena_init(&work.arena, trace->heap, "planning");
-    const bool done = make(&work, out);
+    const bool done = make(&work, out, quick);
     arena_release(&work.arena);
     if (done) return SNUG_OK;
     placement_release(out);

@@ -22,8 +22,10 @@ typedef struct Placement {
 
 enum { PLACEMENT_ALIGN = 64 };
 
-/** Place every tensor and workspace of the trace. Errors: SNUG_ERR_MEMORY. */
-SNUG_MUST_USE SnugStatus placement_make(Placement *out, const Trace *trace, SnugError *err);
+/** Place every tensor and workspace of the trace; `quick` tries one order of packing instead of all.
+ *  Errors: SNUG_ERR_MEMORY. */
+SNUG_MUST_USE SnugStatus placement_make(Placement *out, const Trace *trace, bool quick,
+                                        SnugError *err);
 void placement_release(Placement *placement);
 
 #endif

@@ -62,7 +62,7 @@ static void bench_open(Bench *b, uint64_t seed, size_t part)
     program_rehearse(&b->program, &b->trace);
     const int32_t n = b->program.n_units;
     const size_t *bytes = b->program.unit_bytes;
-    CHECK(placement_make(&b->placement, &b->trace, &b->err) == SNUG_OK);
+    CHECK(placement_make(&b->placement, &b->trace, false, &b->err) == SNUG_OK);
     CHECK(residency_make(&b->residency, &b->trace, &b->placement, bytes, n, SIZE_MAX, &b->err) ==
           SNUG_OK);
     const size_t ample = b->residency.top;

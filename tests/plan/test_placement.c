@@ -95,7 +95,7 @@ TEST(placement, of_random_traces_keeps_apart_what_lives_together)
         trace_init(&trace, heap);
         program_init(&program, seed);
         program_rehearse(&program, &trace);
-        CHECK(placement_make(&placement, &trace, &err) == SNUG_OK);
+        CHECK(placement_make(&placement, &trace, false, &err) == SNUG_OK);
         check_apart(&trace, &placement);
         check_tops(&trace, &placement);
         CHECK_INT(placement.live, max_live(&trace, &placement));
@@ -140,7 +140,7 @@ static void hand_open(Hand *h)
 static void hand_place(Hand *h)
 {
     CHECK(h->run.status == SNUG_OK);
-    CHECK(placement_make(&h->placement, &h->trace, &h->err) == SNUG_OK);
+    CHECK(placement_make(&h->placement, &h->trace, false, &h->err) == SNUG_OK);
     check_apart(&h->trace, &h->placement);
 }
 
@@ -217,7 +217,7 @@ TEST(placement, every_refused_allocation_is_reported_and_leaks_nothing)
         SnugError err = { { 0 } };
         Placement placement;
         heap_fail_at(heap, ++n);
-        status = placement_make(&placement, &trace, &err);
+        status = placement_make(&placement, &trace, false, &err);
         heap_fail_at(heap, 0);
         CHECK(status == SNUG_OK || (status == SNUG_ERR_MEMORY && err.text[0]));
         if (status == SNUG_OK) placement_release(&placement);

@@ -18,7 +18,7 @@ static void case_open(Case *c, uint64_t seed)
     trace_init(&c->trace, c->heap);
     program_init(&c->program, seed);
     program_rehearse(&c->program, &c->trace);
-    CHECK(placement_make(&c->placement, &c->trace, &err) == SNUG_OK);
+    CHECK(placement_make(&c->placement, &c->trace, false, &err) == SNUG_OK);
 }
 
 static void case_close(Case *c)
@@ -187,7 +187,7 @@ static double bound_of(const int *use, int n, int room)
         op.out = (Tensor){ .dtype = DT_F32, .shape = SHAPE(16) };
         x = run_op(&run, &op);
     }
-    CHECK(run.status == SNUG_OK && placement_make(&placement, &t, &err) == SNUG_OK);
+    CHECK(run.status == SNUG_OK && placement_make(&placement, &t, false, &err) == SNUG_OK);
     CHECK(residency_make(&r, &t, &placement, UNIT_BYTES, 8, placement.top + 64 * (size_t)room,
                          &err) == SNUG_OK);
     const double bound = r.stages[0].bound_bytes / 64;
