@@ -1,4 +1,5 @@
 /* main.c  snug: which sub-command, and the help that lists them. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,8 +30,17 @@ static void help(FILE *to)
                   "3 does not fit the budget, 4 bad input file, 130 cancelled.\n");
 }
 
+/* A full disk or a reader that went away is a failed write with a message and a clean end, not the end
+ * of the process with temporary files left behind. */
+static void ignore_write_signals(void)
+{
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
 int main(int argc, char **argv)
 {
+    ignore_write_signals();
     if (argc < 2) {
         help(stderr);
         return CLI_USAGE;

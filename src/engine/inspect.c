@@ -84,8 +84,11 @@ static SnugStatus add_part(TextBuilder *b, ModelDir *dir, const ModelPart *part,
     if (!part->library) return SNUG_OK; /* absent on purpose */
     TRY(model_dir_component(dir, part->name, &c, err));
     if (json) {
-        text_addf(b, "%s{\"name\":\"%s\",\"class\":\"%s\"%s", first ? "" : ",", part->name,
-                  part->class_name, c->weights ? "," : "");
+        text_addf(b, "%s{\"name\":", first ? "" : ",");
+        text_add_json(b, part->name, strlen(part->name));
+        text_addf(b, ",\"class\":");
+        text_add_json(b, part->class_name, strlen(part->class_name));
+        if (c->weights) text_addf(b, ",");
         if (c->weights) add_checkpoint(b, c->weights, true, tensors);
         text_addf(b, "}");
         return SNUG_OK;
@@ -103,10 +106,12 @@ static SnugStatus inspect_dir(TextBuilder *b, Heap *heap, const char *path, bool
     TRY(model_dir_open(&dir, heap, path, NULL, err));
     const ModelIndex *index = model_dir_index(dir);
     SnugStatus status = SNUG_OK;
-    text_addf(b,
-              json ? "{\"kind\":\"diffusers\",\"class\":\"%s\",\"components\":["
-                   : "diffusers folder: %s\n",
-              index->class_name);
+    if (json) {
+        text_addf(b, "{\"kind\":\"diffusers\",\"class\":");
+        text_add_json(b, index->class_name, strlen(index->class_name));
+        text_addf(b, ",\"components\":[");
+    } else
+        text_addf(b, "diffusers folder: %s\n", index->class_name);
     bool first = true;
     for (int32_t i = 0; i < index->n_parts && status == SNUG_OK; i++) {
         status = add_part(b, dir, &index->parts[i], json, tensors, first, err);
@@ -140,6 +145,7 @@ SnugStatus snug_models_inspect(char **out, const char *path, bool json, bool ten
     SnugStatus status = file_type(path) == FILE_DIRECTORY
                             ? inspect_dir(&b, heap, path, json, tensors, err)
                             : inspect_file(&b, heap, path, json, tensors, err);
+    if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* the input cannot be read */
     if (status == SNUG_OK && !b.failed) *out = strdup(b.at ? b.at : "");
     if (status == SNUG_OK && !*out) status = error_set(err, SNUG_ERR_MEMORY, "no memory");
     text_release(&b);

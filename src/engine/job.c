@@ -129,6 +129,7 @@ SnugStatus job_prepare(SnugJob *job, SnugError *err)
                                       .preview = job->common.preview != NULL };
     SnugStatus status =
         job->pipeline->open(&job->prepared, &job->context, job->request, &job->info, err);
+    if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* what is opened here was named as input */
     if (status == SNUG_OK) status = list_units(job, err);
     if (status != SNUG_OK) job_unprepare(job);
     return status;

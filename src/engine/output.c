@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/outfile.h"
 #include "formats/npy_write.h"
 #include "media/preview.h"
 #include "media/video.h"
@@ -45,6 +46,16 @@ static SnugStatus make_folder(const char *path, SnugError *err)
     return error_set(err, SNUG_ERR_IO, "%s: cannot make this folder: %s", path, strerror(errno));
 }
 
+/* A file that is written much later: say now that it cannot be. */
+static SnugStatus try_place(Heap *heap, const char *path, SnugError *err)
+{
+    OutFile *file = NULL;
+    if (!path) return SNUG_OK;
+    const SnugStatus status = outfile_open(&file, heap, path, err);
+    outfile_close(file);
+    return status;
+}
+
 static SnugStatus open_files(Output *o, SnugError *err)
 {
     const PipelineInfo *info = &o->job->info;
@@ -58,6 +69,9 @@ static SnugStatus open_files(Output *o, SnugError *err)
             "output");
     if (!o->frame || (c->preview && !o->small))
         return error_set(err, SNUG_ERR_MEMORY, "no memory for the output");
+    TRY(try_place(heap, c->save_latents, err));
+    TRY(try_place(heap, c->preview, err));
+    TRY(try_place(heap, c->report, err));
     if (c->taps) TRY(make_folder(c->taps, err));
     if (c->preview && !info->latent_rgb)
         return error_set(err, SNUG_ERR_ARG,

@@ -16,7 +16,8 @@ static SnugStatus read_patch(WanDitConfig *cfg, Json config, SnugError *err)
     int n = 0;
     TRY(json_ints(config, "patch_size", 1, 16, patch, 3, &n, err));
     if (n != 0 && n != 3)
-        return error_set(err, SNUG_ERR_FILE, "patch_size: needs 3 numbers, has %d", n);
+        return json_fault(json_get(config, "patch_size"), err, FAULT_BAD,
+                          "got %d numbers, expected 3", n);
     cfg->pt = (int)patch[0];
     cfg->ph = (int)patch[1];
     cfg->pw = (int)patch[2];
