@@ -203,8 +203,7 @@ static SnugStatus run_passes(Image *out, Heap *heap, const Image *in, int width,
     if (width == in->width || height == in->height)
         return run_pass(out, heap, in, width, height, filter, err);
     Image middle = { 0 };
-    const bool down_first =
-        height < in->height && in->height - height > 2 * (in->width - width);
+    const bool down_first = height < in->height && in->height - height > 2 * (in->width - width);
     SnugStatus status = run_pass(&middle, heap, in, down_first ? in->width : width,
                                  down_first ? height : in->height, filter, err);
     if (status == SNUG_OK) status = run_pass(out, heap, &middle, width, height, filter, err);
