@@ -32,8 +32,8 @@ void test_register(const char *name, TestFunction *function);
         skip();                                                                                    \
     } while (0)
 
-#define CHECK(condition) assert_true(condition)
-#define CHECK_INT(got, want) assert_int_equal((long long)(got), (long long)(want))
+#define CHECK(condition)      assert_true(condition)
+#define CHECK_INT(got, want)  assert_int_equal((long long)(got), (long long)(want))
 #define CHECK_TEXT(got, want) assert_string_equal(got, want)
 #define CHECK_HAS(text, part)                                                                      \
     do {                                                                                           \

@@ -24,7 +24,7 @@ struct SnugEngine {
 typedef struct CommonRequest {
     const char *output, *save_latents, *taps, *preview, *report;
 } CommonRequest;
-extern const Option COMMON_OPTIONS[];
+extern const Option JOB_OPTIONS[];
 
 struct SnugJob {
     SnugEngine *engine;

@@ -6,7 +6,7 @@
 #define AT(field) offsetof(CommonRequest, field)
 
 /* clang-format off */
-const Option COMMON_OPTIONS[] = {
+const Option JOB_OPTIONS[] = {
     { { "output",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "result: .mp4 .webm .gif .png (grid) .npy (f32 [F, H, W, 3] in 0..1), or a folder for PNGs" }, AT(output) },
     { { "save-latents", SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write the final latents as .npy [C, T, h, w]" }, AT(save_latents) },
     { { "taps",         SNUG_OPTION_PATH, NULL, 0, 0, "DIR",  "write intermediates as .npy for comparison" }, AT(taps) },
@@ -31,7 +31,7 @@ const char *snug_pipeline_summary(int index)
 const SnugOption *snug_pipeline_option(const char *pipeline, int index)
 {
     const Pipeline *p = pipeline_find(pipeline);
-    const Option *tables[] = { p ? p->options : NULL, COMMON_OPTIONS };
+    const Option *tables[] = { p ? p->options : NULL, JOB_OPTIONS };
     for (int t = 0; t < 2 && index >= 0; t++)
         for (const Option *o = tables[t]; o && o->public_part.name; o++)
             if (index-- == 0) return &o->public_part;
@@ -54,7 +54,7 @@ static SnugStatus fill_defaults(SnugJob *job, SnugError *err)
     job->request = arena_take(&job->request_arena, job->pipeline->request_bytes);
     if (!job->request) return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
     TRY(option_defaults(job->pipeline->options, job->request, &job->request_arena, err));
-    return option_defaults(COMMON_OPTIONS, &job->common, &job->request_arena, err);
+    return option_defaults(JOB_OPTIONS, &job->common, &job->request_arena, err);
 }
 
 SnugStatus snug_job_create(SnugJob **out, SnugEngine *engine, const char *pipeline, SnugError *err)
@@ -81,7 +81,7 @@ SnugStatus snug_job_set(SnugJob *job, const char *option, const char *value, Snu
     const Option *o = option_find(job->pipeline->options, option);
     void *request = job->request;
     if (!o) {
-        o = option_find(COMMON_OPTIONS, option);
+        o = option_find(JOB_OPTIONS, option);
         request = &job->common;
     }
     if (!o)

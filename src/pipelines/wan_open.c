@@ -235,10 +235,10 @@ static SnugStatus encode_prompts(WanJob *j, SnugError *err)
     TRY(component(j, "tokenizer", &c, err));
     TRY(tokenizer_open(&t, j->context->heap, c->path, err));
     SnugStatus status = encode_prompt(j, t, j->request->prompt, 0, err);
-    if (status != SNUG_OK) status = error_wrap(err, status, "prompt: ");
+    if (status != SNUG_OK) status = error_wrap(err, status, "--prompt: ");
     if (status == SNUG_OK && j->guided) {
         status = encode_prompt(j, t, j->request->negative, 1, err);
-        if (status != SNUG_OK) status = error_wrap(err, status, "negative prompt: ");
+        if (status != SNUG_OK) status = error_wrap(err, status, "--negative: ");
     }
     tokenizer_close(t);
     return status;

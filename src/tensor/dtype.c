@@ -165,12 +165,16 @@ static float widen_one(DType type, const unsigned char *at)
         memcpy(&v, at, sizeof v);
         return (float)v;
     }
-    case DT_F8_E4M3: return dtype_e4m3_to_f32(*at);
-    case DT_F8_E5M2: return dtype_e5m2_to_f32(*at);
-    case DT_I8: return (float)(int8_t)*at;
+    case DT_F8_E4M3:
+        return dtype_e4m3_to_f32(*at);
+    case DT_F8_E5M2:
+        return dtype_e5m2_to_f32(*at);
+    case DT_I8:
+        return (float)(int8_t)*at;
     case DT_U8:
     case DT_BOOL:
-    default: return (float)*at;
+    default:
+        return (float)*at;
     }
 }
 

@@ -348,7 +348,7 @@ SnugStatus clean_prompt(TextView text, Arena *arena, TextView *out, SnugError *e
     text_init(&all, arena->heap, "text");
     clean(text, &work, &all);
     bool failed = work.now.failed || work.next.failed || work.before.failed || all.failed;
-    const char *kept = failed ? NULL : arena_text(arena, all.at, all.n);
+    const char *kept = failed ? NULL : arena_text(arena, all.n ? all.at : "", all.n);
     if (kept) *out = (TextView){ kept, all.n };
     text_release(&work.now);
     text_release(&work.next);
