@@ -5,6 +5,7 @@
  * mean colour of each box. A table then gives for every cell the nearest palette colour. */
 #include "media/palette.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { CELL_BITS = 5, N_CELLS = 1 << (3 * CELL_BITS) };
@@ -29,6 +30,7 @@ struct Palette {
     uint32_t colours[256];
     Box boxes[PALETTE_COLOURS];
     int n_boxes;     /* 0: no palette yet */
+    int spread;      /* levels that the dither covers */
     double made_for; /* mean squared error of the frame it was made from */
 };
 
@@ -181,10 +183,25 @@ static void fill_nearest(Palette *p)
     }
 }
 
+/** Dither over about the distance between neighbouring colours: a uniform error over a distance d has
+ *  a mean square of d * d / 12 in each channel. */
+static int find_spread(const Palette *p)
+{
+    double error = 0.0, count = 0.0;
+    for (int i = 0; i < p->n_boxes; i++) {
+        const Box *box = &p->boxes[i];
+        error += box->error[0] + box->error[1] + box->error[2];
+        count += (double)box->count;
+    }
+    const double distance = sqrt(12.0 * error / (3.0 * count));
+    return (int)(distance < 48.0 ? distance : 48.0);
+}
+
 static void make_palette(Palette *p, const uint8_t *rgb, int64_t n_pixels)
 {
     count_colours(p, rgb, n_pixels);
     split_all(p);
+    p->spread = find_spread(p);
     for (int i = 0; i < 256; i++) {
         p->colours[i] = i < PALETTE_COLOURS ? 0xff000000u : 0;
         for (int c = 0; c < 3 && i < p->n_boxes; c++)
@@ -205,8 +222,7 @@ static double map_pixels(const Palette *p, uint8_t *out, int stride, const uint8
     uint64_t error = 0;
     for (int y = 0; y < height; y++) {
         for (int x = 0; x < width; x++, rgb += 3) {
-            /* about the distance of neighbours among 255 colours: -8..8 */
-            const int dither = (BAYER[y & 7][x & 7] - 32) / 4;
+            const int dither = (BAYER[y & 7][x & 7] - 32) * p->spread / 64;
             uint8_t index = p->nearest[cell_of(clamp255(rgb[0] + dither), clamp255(rgb[1] + dither),
                                                clamp255(rgb[2] + dither))];
             out[(int64_t)y * stride + x] = index;

@@ -124,8 +124,9 @@ static SnugStatus folder_push(void *state, const uint8_t *bytes, const float *rg
     uint8_t *pixels = (uint8_t *)(uintptr_t)bytes; /* Image has no const form; only read below */
     const Image frame = { o->width, o->height, 3, pixels, NULL };
     const PngText text = { "comment", o->comment };
-    TRY(png_write_file(frame_name(f->from, f->room_bytes, f->temporary, index), f->heap, &frame,
-                       &text, text.value ? 1 : 0, err));
+    SnugStatus status = png_write_file(frame_name(f->from, f->room_bytes, f->temporary, index),
+                                       f->heap, &frame, &text, text.value ? 1 : 0, err);
+    if (status != SNUG_OK) return error_wrap(err, status, "%s: ", f->path);
     f->n_written = index + 1;
     return SNUG_OK;
 }
