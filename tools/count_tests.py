@@ -9,6 +9,15 @@ import re
 import sys
 
 
+def by_reason(skipped):
+    """Kernel variants ("X needs avx512") share one line."""
+    groups = {}
+    for line in sorted(skipped):
+        variant = re.fullmatch(r"(\S+) (needs \S+)", line)
+        groups.setdefault(variant[2] if variant else line, []).append(variant[1] if variant else "")
+    return [(reason, f": {len(names)} kernels: {', '.join(names)}" if names[0] else "") for reason, names in groups.items()]
+
+
 def main(name, path):
     passed = failed = 0
     skipped, seconds, programs = [], 0.0, 0
@@ -30,8 +39,8 @@ def main(name, path):
             failed += len(bad)
             for test in sorted(bad):
                 print(f"FAIL  {name}: {entry['name']}: {test}; see {path[:-5]}.txt")
-    for reason in sorted(set(skipped)):
-        print(f"skip  {name}: {reason}")
+    for reason, tests in by_reason(set(skipped)):
+        print(f"skip  {name}: {reason}{tests}")
     if programs == 0:
         print(f"FAIL  {name}: no test ran")
         failed = 1
