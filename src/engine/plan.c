@@ -146,7 +146,7 @@ static SnugStatus refuse(const SnugPlan *plan, size_t least_slab, size_t fixed, 
 {
     const size_t need = fixed + least_slab, mib = (size_t)1 << 20;
     /* What is resident differs a little from run to run: name a figure that will do. */
-    const size_t safe = (need + need / 50 + 8 * mib) / mib;
+    const size_t safe = (need + need / 100 + 2 * mib) / mib;
     return error_set(err, SNUG_ERR_BUDGET,
                      "does not fit --ram %zuMiB: the smallest budget that would do is %zuMiB "
                      "(%zu MiB of tensors, %zu MiB for the process and its output)",
