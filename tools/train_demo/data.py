@@ -5,6 +5,7 @@ with a soft shadow and a little light from the upper left. `clip(seed)` is a pur
 seed. Some (shape, colour, motion) triples are never drawn for training; score.py asks for them.
 
     python data.py --sheet sheet.png      # a contact sheet with captions on stdout
+    python data.py --example example.png  # the first frame that models/demo ships
 """
 
 import argparse
@@ -173,7 +174,7 @@ def move(rng, motion, r, lane):
         ys = a + far * t if motion == "down" else 64 - a - far * t
     elif motion == "bounce":
         floor = 62 - r - rng.uniform(0, 3)
-        ys = floor - rng.uniform(20, 25) * np.abs(np.cos(2 * np.pi * t))
+        ys = floor - rng.uniform(20, 25) * np.abs(np.cos(np.pi * t))
     elif motion == "grow":
         rs = r * (0.65 + 0.8 * t)
     elif motion == "shrink":
@@ -204,7 +205,7 @@ def phrase(rng, thing, full):
 
 
 def caption(rng, things, kind, word, full=False):
-    """A sentence for the scene; now and then it leaves out the size or the ground."""
+    """A sentence for the scene; unless `full`, it may leave out the size or the ground."""
     where = {
         "plain": ["on a plain {} ground", "on a {} ground"],
         "stripes": ["over {} stripes", "on {} stripes"],
@@ -212,9 +213,17 @@ def caption(rng, things, kind, word, full=False):
     }
     place = pick(rng, where[kind]).format(word)
     who = " and ".join(" ".join(phrase(rng, t, full)) for t in things)
-    if not full and rng.uniform() < 0.2:
-        return who
-    return f"{place}, {who}" if rng.uniform() < 0.25 else f"{who} {place}"
+    if full:
+        return f"{who} {place}"
+    if rng.uniform() < 0.2:
+        text = who
+    else:
+        text = f"{place}, {who}" if rng.uniform() < 0.25 else f"{who} {place}"
+    if rng.uniform() < 0.15:
+        text = f"a video of {text}" if not text.startswith("o") else text
+    if rng.uniform() < 0.2:
+        text = text[0].upper() + text[1:] + "."
+    return text
 
 
 def random_thing(rng, lane=None, motions=MOTION_NAMES, avoid=None):
@@ -238,12 +247,27 @@ def scene(rng, two=0.1):
     return things, kind, word
 
 
-def clip(seed, n_captions=1, two=0.1):
+def every_word():
+    """Each phrase of the grammar once, for the tokenizer."""
+    lists = list(SHAPES.values()) + [w for w, _ in SIZES.values()] + list(MOTIONS.values())
+    words = [w for part in lists for w in part] + COLOUR_NAMES + list(GROUNDS)
+    words += ["on a plain ground", "over stripes", "on a gradient", "and", "a video of"]
+    return [v for w in words for v in (w, w[0].upper() + w[1:])]
+
+
+def clip(seed, n_captions=1):
     """-> frames f32 [17, 64, 64, 3] in 0..1, captions (several wordings of the same clip), things"""
     rng = np.random.default_rng([20240607, seed])
-    things, kind, word = scene(rng, two)
+    things, kind, word = scene(rng)
     frames = draw(draw_ground(rng, kind, word), things)
     return frames, [caption(rng, things, kind, word) for _ in range(n_captions)], things
+
+
+def clip_captions(seed, n_captions):
+    """Captions alone, for scenes drawn like clip()'s; nothing is drawn."""
+    rng = np.random.default_rng([20240608, seed])
+    things, kind, word = scene(rng)
+    return [caption(rng, things, kind, word) for _ in range(n_captions)]
 
 
 def clips(first, count):
@@ -256,9 +280,17 @@ def main():
     from PIL import Image
 
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--sheet", required=True)
+    p.add_argument("--sheet", help="write a contact sheet of clips")
+    p.add_argument("--example", help="write the first frame that models/demo ships")
     p.add_argument("--seed", type=int, default=0)
     args = p.parse_args()
+    if args.example:
+        rng = np.random.default_rng(3)
+        thing = make_thing(rng, "ball", "red", "large", "right")
+        frames = draw(draw_ground(rng, "plain", "sand"), [thing])
+        Image.fromarray((frames[0] * 255 + 0.5).astype(np.uint8)).save(args.example)
+    if not args.sheet:
+        return
     rows = []
     for i in range(12):
         frames, texts, _ = clip(args.seed + i)
