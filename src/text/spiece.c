@@ -173,13 +173,12 @@ static SnugStatus settle_kinds(const Reader *reader)
 {
     Spiece *spiece = reader->spiece;
     const Vocab *vocab = &spiece->vocab;
-    float min = FLT_MAX, max = FLT_MIN; /* FLT_MIN > 0: the reference's own choice */
+    float min = FLT_MAX;
     uint32_t n_users = 0;
     size_t user_bytes = 0;
     for (uint32_t i = 0; i < vocab->n; i++) {
         const float score = (float)vocab->score[i];
         if (vocab->kind[i] == VOCAB_NORMAL && score < min) min = score;
-        if (vocab->kind[i] == VOCAB_NORMAL && score > max) max = score;
         if (vocab->kind[i] == VOCAB_UNKNOWN && spiece->unk_id >= 0)
             return refuse(reader, FAULT_DUPLICATE, NULL, "two unknown pieces (%d and %u)",
                           spiece->unk_id, i);
@@ -190,7 +189,6 @@ static SnugStatus settle_kinds(const Reader *reader)
     }
     if (spiece->unk_id < 0) return refuse(reader, FAULT_MISSING, NULL, "no unknown piece");
     spiece->unigram.unk_score = (double)(min - 10.0f);
-    spiece->unigram.max_score = max;
     int32_t twin;
     bool good = vocab_init(&spiece->users, n_users, user_bytes, reader->arena);
     for (uint32_t i = 0; good && i < vocab->n; i++)

@@ -15,11 +15,19 @@ typedef struct Node {
 
 enum { NONE = -2 };
 
+/* Where sentencepiece moves its sums back to 0, lest they lose their fractions. */
+static const float FAR = 100000.0f;
+
+static double sum(const Unigram *unigram, double a, double b)
+{
+    return unigram->sentencepiece ? (double)((float)a + (float)b) : a + b;
+}
+
 /* Earlier (shorter paths first, then shorter pieces) wins ties: strictly greater only. */
-static void offer(Node *node, double score, bool round, size_t from, int32_t id)
+static void offer(Node *node, double score, size_t from, int32_t id)
 {
     if (node->id != NONE && !(score > node->score)) return;
-    node->score = round ? (double)(float)score : score;
+    node->score = score;
     node->from = (uint32_t)from;
     node->id = id;
 }
@@ -36,12 +44,22 @@ static bool offer_pieces(const Unigram *unigram, TextView text, size_t at, size_
         if (!vocab_step(vocab, &walk, (unsigned char)text.at[end], &id)) break;
         if (id < 0 || (skip >> vocab->kind[id] & 1)) continue;
         double score = vocab->score[id];
-        if (vocab->kind[id] == VOCAB_USER) /* f32 product, f64 difference, as the reference */
-            score = (double)((float)walk.depth * unigram->max_score) - 0.1;
-        offer(&nodes[end + 1], score + nodes[at].score, unigram->sentencepiece, at, id);
+        if (vocab->kind[id] == VOCAB_USER) /* not negative: always taken, in as few as possible */
+            score = 0.1 * ((double)walk.depth - 1.0);
+        offer(&nodes[end + 1], sum(unigram, score, nodes[at].score), at, id);
         single |= walk.depth == char_bytes;
     }
     return single;
+}
+
+/* Everything that a path from here on can be compared with moves together. */
+static void bring_near(const Unigram *unigram, Node *nodes, size_t at, size_t n)
+{
+    const double far = nodes[at].score;
+    if (!unigram->sentencepiece || (far >= (double)-FAR && far <= (double)FAR)) return;
+    const size_t last = n - at < VOCAB_MAX_PIECE_BYTES ? n : at + VOCAB_MAX_PIECE_BYTES;
+    for (size_t i = at; i <= last; i++)
+        if (nodes[i].id != NONE) nodes[i].score = sum(unigram, nodes[i].score, -far);
 }
 
 static SnugStatus forward(const Unigram *unigram, TextView text, uint32_t skip, Node *nodes,
@@ -51,17 +69,16 @@ static SnugStatus forward(const Unigram *unigram, TextView text, uint32_t skip, 
         nodes[i].id = NONE;
     for (size_t at = 0, next = 0; at < text.n; at = next) {
         (void)text_utf8_next(text.at, text.n, &next);
+        bring_near(unigram, nodes, at, text.n);
         if (offer_pieces(unigram, text, at, next - at, skip, nodes)) continue;
-        double score = unigram->unk_score + nodes[at].score;
-        if (unigram->sentencepiece) /* here alone the reference adds two floats */
-            score = (double)((float)unigram->unk_score + (float)nodes[at].score);
+        double score = sum(unigram, unigram->unk_score, nodes[at].score);
         if (unigram->unk_id < 0 && (nodes[next].id == NONE || score > nodes[next].score)) {
             char shown[TEXT_ESCAPED];
             return error_set(err, SNUG_ERR_ARG,
                              "the tokenizer has no unknown token for the character '%s'",
                              text_escape(shown, text.at + at, next - at));
         }
-        offer(&nodes[next], score, unigram->sentencepiece, at, unigram->unk_id);
+        offer(&nodes[next], score, at, unigram->unk_id);
     }
     return SNUG_OK;
 }

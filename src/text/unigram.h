@@ -1,6 +1,6 @@
 /* unigram.h  The likeliest cut of a text into pieces (Viterbi), in the arithmetic of either
- * reference. Hugging Face tokenizers works in f64; sentencepiece keeps f32 sums and compares
- * unrounded candidates. Near-ties come out differently, so both are needed. */
+ * reference: Hugging Face tokenizers sums in f64, sentencepiece (0.2.3) in f32. Repetitive text has
+ * many cuts of equal likelihood, and rounding decides between them, so both are needed. */
 #ifndef TEXT_UNIGRAM_H
 #define TEXT_UNIGRAM_H
 
@@ -10,11 +10,10 @@
 
 typedef struct Unigram {
     const Vocab *vocab;
-    bool sentencepiece; /**< f32 arithmetic, user-defined symbols have a bonus */
+    bool sentencepiece; /**< f32 sums */
     bool byte_fallback; /**< an unknown character becomes its bytes' pieces */
     int32_t unk_id;     /**< -1: the file has none, and unknown characters are an error */
     double unk_score;   /**< of one unknown character */
-    float max_score;    /**< sentencepiece: for the bonus */
     uint32_t skip;      /**< bit k set: pieces of VocabKind k never match */
     int32_t byte_id[256];
 } Unigram;

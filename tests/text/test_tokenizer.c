@@ -111,6 +111,11 @@ TEST(tokenizer, unknown_characters_become_bytes)
     check_json("bytes.json", "bytes.ids", 0);
 }
 
+TEST(tokenizer, the_last_bit_of_a_score_decides_as_in_the_reference)
+{
+    check_json("repeats.json", "repeats.ids", 0);
+}
+
 TEST(tokenizer, a_long_text_loses_its_end_but_not_the_template)
 {
     check_json("saved.json", "saved_16.ids", 16);

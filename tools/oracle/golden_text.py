@@ -18,10 +18,12 @@ Versions as in requirements.txt; nothing is downloaded.
 import hashlib
 import html
 import io
+import itertools
 import json
 import os
 import random
 import re
+import struct
 import tempfile
 from html.entities import html5
 
@@ -65,7 +67,7 @@ def train_users():
             500,
             scripts=3,
             normalization_rule_tsv=path,
-            user_defined_symbols=["<Mark>", "hello world", "cat"],
+            user_defined_symbols=["<Mark>", "hello world", "cat", "ee", "eee"],
             control_symbols=["<extra_id_0>"],
             treat_whitespace_as_suffix=True,
         )
@@ -131,6 +133,14 @@ def odd_tokens(t):
     return t
 
 
+def repeats(seed=7):
+    """Pieces of which many rows have nearly the same sum, with f32 scores as sentencepiece writes them."""
+    draw = random.Random(seed)
+    runs = ["a", "aa", "aaa", "aaaa", "n", "an", "na", "nn"]
+    scores = [struct.unpack("f", struct.pack("f", -2 - draw.random() * len(p)))[0] for p in runs]
+    return [("<pad>", 0.0), ("</s>", 0.0), ("<s>", 0.0), ("<unk>", 0.0), (MARK, -1.5), *zip(runs, scores)]
+
+
 def tokenizers_of(spms, charsmap):
     """By name. The first is what transformers 4 makes of a sentencepiece model (SpmConverter)."""
     vocab = pieces(spms["umt5/spiece"], EXTRA_IDS)
@@ -150,6 +160,7 @@ def tokenizers_of(spms, charsmap):
         "nfd": odd_tokens(build(vocab, [n.NFD(), n.Replace("ca", "CAT"), n.Strip(left=True, right=False)], both)),
         "nfkd": build(vocab, [n.NFKD(), n.Replace("e", "")], meta(prepend_scheme="first")),
         "nfc": build(vocab, [n.NFC(), n.Replace("  ", "X")], meta(prepend_scheme="first")),
+        "repeats": build(repeats(), None, meta(), extra_ids=0),
         "bytes": build(pieces(spms["bytes"], 0), [strip, n.Replace(runs, MARK)], meta(), byte_fallback=True, extra_ids=0),
     }
 
@@ -208,16 +219,26 @@ def compact(t):
     return json.dumps(json.loads(t.to_str()), ensure_ascii=False, separators=(",", ":"))
 
 
-def make_tokenizers(folder, texts):
+def last_bit_texts(t, most=8):
+    """Texts that are cut otherwise once the scores were written out and read again."""
+    again = Tokenizer.from_str(compact(t))
+    candidates = (corpus.monotonous(seed) for seed in range(20000))
+    differ = (text for text in candidates if t.encode(text).ids != again.encode(text).ids)
+    return list(itertools.islice(differ, most))
+
+
+def make_tokenizers(folder):
     blobs = models_of()
     spms = {name: sentencepiece.SentencePieceProcessor(model_proto=blob) for name, blob in blobs.items()}
+    built = tokenizers_of(spms, charsmap_of(blobs["umt5/spiece"]))
+    texts = corpus.texts(last_bit_texts(built["repeats"]))
+    write(folder, "texts.json", json.dumps(texts, ensure_ascii=False, indent=0) + "\n")
     for name, blob in blobs.items():
         path = os.path.join(folder, name + ".model")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as f:
             f.write(blob)
         write_ids(folder, name + ".model", lambda text, s=spms[name]: s.encode(text) + [s.eos_id()], texts)
-    built = tokenizers_of(spms, charsmap_of(blobs["umt5/spiece"]))
     shared = shared_parts(compact(built["umt5/tokenizer"]))
     for name, t in built.items():
         text = compact(t)
@@ -322,8 +343,6 @@ def make_negatives(folder):
 
 
 def make(folder):
-    texts = corpus.texts()
-    write(folder, "texts.json", json.dumps(texts, ensure_ascii=False, indent=0) + "\n")
-    make_tokenizers(folder, texts)
+    make_tokenizers(folder)
     make_clean(folder)
     make_negatives(folder)

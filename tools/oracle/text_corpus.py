@@ -53,6 +53,7 @@ def training_lines(scripts=None):
         yield from lines
         for line in lines:
             yield from line.split()
+        yield from ("aaaa aaa aa", "..... ... ..", "nananana nanan", "eee ee ananan", "ооо оо", "的的的 的的")
     for script in SCRIPTS[: scripts or 12]:
         yield from (unicodedata.normalize("NFKC", c) for c in script if c.strip())
 
@@ -156,9 +157,14 @@ def repetitive():
         yield from (unit * n for n in (7, 20, 61))
 
 
-def texts():
+def monotonous(seed):
+    draw = random.Random(seed)
+    return "".join(draw.choice("aaaan") for _ in range(draw.randint(20, 150)))
+
+
+def texts(more):
     """The long ones (LONG characters or more) come last."""
-    out = SINGLES + ARTICLES + PROMPTS + list(repetitive())
+    out = SINGLES + ARTICLES + PROMPTS + list(repetitive()) + more
     for script in SCRIPTS:
         out += [script, unicodedata.normalize("NFD", script), " ".join(script)]
     out += [mixed(seed) for seed in range(180)]
