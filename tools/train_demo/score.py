@@ -140,7 +140,7 @@ def main():
     p.add_argument("--first-frames", metavar="DIR")
     p.add_argument("--image", action="store_true")
     p.add_argument("--steps", type=int, default=20)
-    p.add_argument("--guidance", type=float, default=3.0)
+    p.add_argument("--guidance", type=float, default=4.0)
     p.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     p.add_argument("--batch", type=int, default=17)
     p.add_argument("--every", type=int, default=1, help="score every n-th prompt only")
