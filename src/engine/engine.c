@@ -83,6 +83,7 @@ static SnugStatus open_parts(SnugEngine *e, const SnugEngineOptions *o, SnugErro
     if (!e->pool) return error_set(err, SNUG_ERR_MEMORY, "the system refused the compute threads");
     cpu_device_init(&e->cpu, e->pool, isa);
     e->device = cpu_device_table(&e->cpu);
+    e->profile = profile_default(pool_threads(e->pool));
     e->base_rss_bytes = process_rss_bytes();
     e->ram_bytes = o->ram_bytes ? o->ram_bytes : automatic_budget();
     return SNUG_OK;

@@ -9,6 +9,7 @@
 #include "compute/cpu/device.h"
 #include "pipelines/pipeline.h"
 #include "plan/follow.h"
+#include "plan/profile.h"
 #include "snug/snug.h"
 
 struct SnugEngine {
@@ -16,6 +17,7 @@ struct SnugEngine {
     Pool *pool;
     CpuDevice cpu;
     Device device;
+    MachineProfile profile; /* for forecasts */
     size_t ram_bytes;
     size_t base_rss_bytes; /* when the engine was opened */
 };

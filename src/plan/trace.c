@@ -100,6 +100,7 @@ static SnugStatus record_op(void *self, const Op *op, OpPlaces *places, SnugErro
                       .in_place = (int8_t)op->in_place,
                       .out = op->out.id,
                       .shapes = trace_op_hash(op),
+                      .work = work_of(op),
                       .workspace_bytes = op->workspace_bytes,
                       .flops = op->flops };
     for (int i = 0; i < op->n_in; i++) {

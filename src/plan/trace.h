@@ -4,6 +4,7 @@
 
 #include "base/heap.h"
 #include "compute/run.h"
+#include "plan/work.h"
 
 /** One operation, compact. Times are indices into `ops`. */
 typedef struct TraceOp {
@@ -13,6 +14,7 @@ typedef struct TraceOp {
     int32_t out;           /**< tensor id, -1 none */
     int32_t unit[OP_MAX_WEIGHTS];
     uint64_t shapes; /**< hash of kind, operand shapes and views: run and plan must agree */
+    OpWork work;     /**< what its speed depends on */
     size_t workspace_bytes;
     double flops, bytes; /**< bytes: operands and result, read or written once */
 } TraceOp;

@@ -1,0 +1,79 @@
+/* profile.c  Seconds from rates. */
+#include "plan/profile.h"
+
+#include <math.h>
+
+/* Of one thread with AVX2: f32 work, memory, disk; for machines that were never measured. */
+static const double THREAD_FLOPS = 40e9, THREAD_BYTES = 4e9, MEMORY_BYTES = 16e9, DISK_BYTES = 1e9;
+
+enum { DEFAULT_ERROR_PERCENT = 100, THREADS_ERROR_PERCENT = 25 };
+
+static ProfileCurve flat(double rate)
+{
+    return (ProfileCurve){ .n = 1, .size = { 1 }, .rate = { rate } };
+}
+
+MachineProfile profile_default(int threads)
+{
+    const double flops = THREAD_FLOPS * threads;
+    MachineProfile p = { .threads = threads,
+                         .op_seconds = 5e-6,
+                         .disk_cold = DISK_BYTES,
+                         .disk_warm = 4 * DISK_BYTES,
+                         .error = DEFAULT_ERROR_PERCENT / 100.0 };
+    for (int i = 0; i < WORK_COUNT; i++)
+        p.work[i] = flat(flops);
+    /* Few rows are limited by reading the weights, 4 bytes for 2 FLOPs a row. */
+    p.work[WORK_GEMM] =
+        (ProfileCurve){ .n = 3, .size = { 1, 16, 64 }, .rate = { flops / 20, flops / 2, flops } };
+    p.work[WORK_GEMM_NARROW] = p.work[WORK_GEMM];
+    const double bytes = THREAD_BYTES * threads;
+    for (int i = 0; i < OP_COUNT; i++)
+        p.move[i] = bytes < MEMORY_BYTES ? bytes : MEMORY_BYTES;
+    return p;
+}
+
+void profile_scale_threads(MachineProfile *p, int threads)
+{
+    if (threads == p->threads) return;
+    const double by = (double)threads / p->threads;
+    for (int i = 0; i < WORK_COUNT; i++)
+        for (int k = 0; k < p->work[i].n; k++)
+            p->work[i].rate[k] *= by;
+    for (int i = 0; i < DT_COUNT; i++)
+        for (int k = 0; k < p->gemm[i].n; k++)
+            p->gemm[i].rate[k] *= by;
+    for (int i = 0; i < OP_COUNT; i++)
+        p->move[i] *= by;
+    p->threads = threads;
+    p->error += THREADS_ERROR_PERCENT / 100.0;
+}
+
+/* Seconds per FLOP at `size`. */
+static double cost(const ProfileCurve *c, int32_t size)
+{
+    if (size <= c->size[0]) return 1.0 / c->rate[0];
+    for (int i = 1; i < c->n; i++) {
+        if (size > c->size[i]) continue;
+        const double part =
+            log((double)size / c->size[i - 1]) / log((double)c->size[i] / c->size[i - 1]);
+        return (1.0 - part) / c->rate[i - 1] + part / c->rate[i];
+    }
+    return 1.0 / c->rate[c->n - 1];
+}
+
+double profile_op_seconds(const MachineProfile *p, const TraceOp *op)
+{
+    const OpWork w = op->work;
+    if (w.class == WORK_MOVE) return p->op_seconds + op->bytes / p->move[op->kind];
+    double per_flop = cost(&p->work[w.class], w.size);
+    const bool gemm = w.class == WORK_GEMM || w.class == WORK_GEMM_NARROW;
+    if (gemm && p->gemm[w.dtype].n && w.dtype != DT_F32)
+        per_flop *= cost(&p->gemm[w.dtype], w.size) / cost(&p->work[WORK_GEMM], w.size);
+    return p->op_seconds + op->flops * per_flop;
+}
+
+double profile_read_seconds(const MachineProfile *p, double bytes, bool cold)
+{
+    return bytes / (cold ? p->disk_cold : p->disk_warm);
+}

@@ -1,0 +1,42 @@
+/* profile.h  How fast this machine is: what `snug doctor --measure` found, and forecasts from it.
+ *
+ * A profile is a set of rates per class of work (work.h), each a curve over one size, measured on
+ * the device's own operations. It belongs to one machine, instruction set and thread count; another
+ * thread count scales it and widens the error. Without one the defaults hold, with a wide error. */
+#ifndef PLAN_PROFILE_H
+#define PLAN_PROFILE_H
+
+#include "plan/trace.h"
+
+enum { PROFILE_POINTS = 8 };
+
+/** Rate [FLOP/s] over size; between points the time per FLOP is interpolated over log(size),
+ *  outside the nearest point holds. n = 0: not measured. */
+typedef struct ProfileCurve {
+    int n;
+    int32_t size[PROFILE_POINTS]; /**< rising */
+    double rate[PROFILE_POINTS];
+} ProfileCurve;
+
+typedef struct MachineProfile {
+    bool measured;                 /**< false: defaults */
+    int threads;                   /**< that the rates hold for */
+    ProfileCurve work[WORK_COUNT]; /**< with f32 weights; WORK_MOVE unused */
+    ProfileCurve gemm[DT_COUNT];   /**< WORK_GEMM by stored type; n = 0: as f32 */
+    double move[OP_COUNT];         /**< bytes/s of kinds limited by memory */
+    double op_seconds;             /**< what any operation costs, whatever its size */
+    double disk_cold, disk_warm; /**< bytes/s of reading weights: from disk, from the page cache */
+    double error;                /**< a forecast f means f / (1 + error) .. f * (1 + error) */
+} MachineProfile;
+
+/** Rates of a usual machine of today, for want of better ones. */
+MachineProfile profile_default(int threads);
+/** The same machine with another number of threads: rates scaled, the error widened. */
+void profile_scale_threads(MachineProfile *profile, int threads);
+
+/** Seconds one recorded operation takes when nothing else runs. */
+double profile_op_seconds(const MachineProfile *profile, const TraceOp *op);
+/** Seconds to read `bytes` of weights; `cold`: not in the page cache. */
+double profile_read_seconds(const MachineProfile *profile, double bytes, bool cold);
+
+#endif

@@ -1,0 +1,48 @@
+/* work.c  Shapes to classes of work. */
+#include "plan/work.h"
+
+static const char *const NAMES[WORK_COUNT] = { "move",     "gemm",       "gemm_narrow", "attention",
+                                               "conv_3x3", "conv_point", "conv" };
+
+const char *work_name(WorkClass class)
+{
+    return NAMES[class];
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int32_t size_of(int64_t n)
+{
+    return n < 1 ? 1 : n > INT32_MAX ? INT32_MAX : (int32_t)n;
+}
+
+static WorkClass conv_class(const ConvGeometry *g, int64_t channels)
+{
+    if (g->kh == 1 && g->kw == 1) return WORK_CONV_POINT;
+    const bool plain = g->kh == 3 && g->kw == 3 && g->stride == 1 && g->stride_t == 1;
+    return plain && g->groups == 1 && channels >= WORK_CONV_CHANNELS ? WORK_CONV_3X3 : WORK_CONV;
+}
+
+OpWork work_of(const Op *op)
+{
+    OpWork work = { .class = WORK_MOVE, .dtype = DT_F32, .size = 1 };
+    if (op->n_weights && op->weight[0]) work.dtype = (uint8_t)op->weight[0]->dtype;
+    if (op->kind == OP_LINEAR && op->n_in) {
+        const bool wide = least(tensor_cols(op->in[0]), tensor_cols(op->out)) >= WORK_WIDE;
+        work.class = wide ? WORK_GEMM : WORK_GEMM_NARROW;
+        work.size = size_of(tensor_rows(op->in[0]));
+    } else if (op->kind == OP_ATTENTION && op->n_in > 1) {
+        work.class = WORK_ATTENTION;
+        work.size = size_of(tensor_rows(op->in[1]));
+    } else if (op->kind == OP_CONV && op->n_in) {
+        const ConvGeometry *g = &op->arg.conv;
+        const int64_t groups = g->groups > 0 ? g->groups : 1;
+        const int64_t channels = least(tensor_cols(op->in[0]) / groups, tensor_cols(op->out));
+        work.class = (uint8_t)conv_class(g, channels);
+        work.size = size_of(channels);
+    }
+    return work;
+}
