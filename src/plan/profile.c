@@ -29,8 +29,14 @@ MachineProfile profile_default(int threads)
     p.work[WORK_GEMM_NARROW] = p.work[WORK_GEMM];
     const double bytes = THREAD_BYTES * threads;
     for (int i = 0; i < OP_COUNT; i++)
-        p.move[i] = bytes < MEMORY_BYTES ? bytes : MEMORY_BYTES;
+        p.move[i] = flat(bytes < MEMORY_BYTES ? bytes : MEMORY_BYTES);
     return p;
+}
+
+static void scale(ProfileCurve *c, double by)
+{
+    for (int i = 0; i < c->n; i++)
+        c->rate[i] *= by;
 }
 
 void profile_scale_threads(MachineProfile *p, int threads)
@@ -38,18 +44,16 @@ void profile_scale_threads(MachineProfile *p, int threads)
     if (threads == p->threads) return;
     const double by = (double)threads / p->threads;
     for (int i = 0; i < WORK_COUNT; i++)
-        for (int k = 0; k < p->work[i].n; k++)
-            p->work[i].rate[k] *= by;
+        scale(&p->work[i], by);
     for (int i = 0; i < DT_COUNT; i++)
-        for (int k = 0; k < p->gemm[i].n; k++)
-            p->gemm[i].rate[k] *= by;
+        scale(&p->gemm[i], by);
     for (int i = 0; i < OP_COUNT; i++)
-        p->move[i] *= by;
+        scale(&p->move[i], by);
     p->threads = threads;
     p->error += THREADS_ERROR_PERCENT / 100.0;
 }
 
-/* Seconds per FLOP at `size`. */
+/* Seconds per FLOP or byte at `size`. */
 static double cost(const ProfileCurve *c, int32_t size)
 {
     if (size <= c->size[0]) return 1.0 / c->rate[0];
@@ -62,10 +66,17 @@ static double cost(const ProfileCurve *c, int32_t size)
     return 1.0 / c->rate[c->n - 1];
 }
 
+static int32_t kib(double bytes)
+{
+    const double n = bytes / 1024;
+    return n < 1 ? 1 : n > INT32_MAX ? INT32_MAX : (int32_t)n;
+}
+
 double profile_op_seconds(const MachineProfile *p, const TraceOp *op)
 {
     const OpWork w = op->work;
-    if (w.class == WORK_MOVE) return p->op_seconds + op->bytes / p->move[op->kind];
+    if (w.class == WORK_MOVE)
+        return p->op_seconds + op->bytes * cost(&p->move[op->kind], kib(op->bytes));
     double per_flop = cost(&p->work[w.class], w.size);
     const bool gemm = w.class == WORK_GEMM || w.class == WORK_GEMM_NARROW;
     if (gemm && p->gemm[w.dtype].n && w.dtype != DT_F32)

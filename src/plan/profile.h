@@ -6,24 +6,32 @@
 #ifndef PLAN_PROFILE_H
 #define PLAN_PROFILE_H
 
+#include "base/text.h"
 #include "plan/trace.h"
 
 enum { PROFILE_POINTS = 8 };
 
-/** Rate [FLOP/s] over size; between points the time per FLOP is interpolated over log(size),
- *  outside the nearest point holds. n = 0: not measured. */
+/** Rate [FLOP/s, bytes/s] over size; between points the time per FLOP is interpolated over
+ *  log(size), outside the nearest point holds. n = 0: not measured. */
 typedef struct ProfileCurve {
     int n;
     int32_t size[PROFILE_POINTS]; /**< rising */
     double rate[PROFILE_POINTS];
 } ProfileCurve;
 
+/** Which machine was measured, with which kernels. */
+typedef struct ProfileOwner {
+    char cpu[160], isa[16];
+    int cores, processors;
+} ProfileOwner;
+
 typedef struct MachineProfile {
     bool measured;                 /**< false: defaults */
     int threads;                   /**< that the rates hold for */
+    ProfileOwner owner;            /**< of a measured one */
     ProfileCurve work[WORK_COUNT]; /**< with f32 weights; WORK_MOVE unused */
     ProfileCurve gemm[DT_COUNT];   /**< WORK_GEMM by stored type; n = 0: as f32 */
-    double move[OP_COUNT];         /**< bytes/s of kinds limited by memory */
+    ProfileCurve move[OP_COUNT];   /**< bytes/s of kinds limited by memory, over KiB touched */
     double op_seconds;             /**< what any operation costs, whatever its size */
     double disk_cold, disk_warm; /**< bytes/s of reading weights: from disk, from the page cache */
     double error;                /**< a forecast f means f / (1 + error) .. f * (1 + error) */
@@ -38,5 +46,17 @@ void profile_scale_threads(MachineProfile *profile, int threads);
 double profile_op_seconds(const MachineProfile *profile, const TraceOp *op);
 /** Seconds to read `bytes` of weights; `cold`: not in the page cache. */
 double profile_read_seconds(const MachineProfile *profile, double bytes, bool cold);
+
+/** Text of a profile as profile_read takes it; `when` is a date for people. */
+void profile_write(TextBuilder *to, const MachineProfile *profile, const char *when);
+/** Read and check a profile; what it lacks is taken from kinds that are near. SNUG_ERR_FILE: not
+ *  there, malformed or out of range; *out is then unspecified. */
+SNUG_MUST_USE SnugStatus profile_read(MachineProfile *out, Heap *heap, const char *path,
+                                      SnugError *err);
+/** SNUG_ERR_FILE, saying what differs, unless `profile` was measured on that machine with those
+ *  kernels. */
+SNUG_MUST_USE SnugStatus profile_check_owner(const MachineProfile *profile,
+                                             const ProfileOwner *here, const char *path,
+                                             SnugError *err);
 
 #endif

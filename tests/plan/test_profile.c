@@ -1,6 +1,8 @@
 /* test_profile.c  Classes of work, and seconds from rates. */
 #include "test.h"
 
+#include <stdio.h>
+
 #include "plan/profile.h"
 
 static OpWork work_linear(int64_t rows, int64_t k, int64_t n, DType type)
@@ -68,7 +70,7 @@ TEST(profile, time_per_flop_is_interpolated_over_the_logarithm_of_size)
 TEST(profile, memory_bound_operations_cost_bytes_and_a_start)
 {
     MachineProfile p = profile_default(2);
-    p.move[OP_ADD] = 2e9;
+    p.move[OP_ADD] = (ProfileCurve){ .n = 1, .size = { 1 }, .rate = { 2e9 } };
     p.op_seconds = 0.25;
     const TraceOp op = { .kind = OP_ADD, .bytes = 1e9 };
     CHECK(fabs(profile_op_seconds(&p, &op) - 0.75) < 1e-12);
@@ -87,4 +89,109 @@ TEST(profile, other_thread_counts_scale_rates_and_widen_the_error)
     CHECK(fabs(profile_op_seconds(&p, &op) - p.op_seconds - 4.0 * before) < 1e-9);
     CHECK(p.error > error);
     CHECK_INT(p.threads, 1);
+}
+
+/* ---- the file ------------------------------------------------------------------------------- */
+
+static const char *write_file(const char *text, size_t n)
+{
+    static char path[1024];
+    (void)snprintf(path, sizeof path, "%s/profile.json", test_scratch());
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fwrite(text, 1, n, file) == n && fclose(file) == 0);
+    return path;
+}
+
+static MachineProfile sample(void)
+{
+    MachineProfile p = profile_default(3);
+    p.measured = true;
+    p.error = 0.125;
+    p.owner = (ProfileOwner){ "A \"quoted\" CPU", "avx2", 4, 8 };
+    p.work[WORK_GEMM] = (ProfileCurve){ .n = 2, .size = { 1, 64 }, .rate = { 2e9, 5e10 } };
+    p.gemm[DT_BF16] = (ProfileCurve){ .n = 1, .size = { 1 }, .rate = { 4e9 } };
+    p.move[OP_ADD] = (ProfileCurve){ .n = 2, .size = { 16, 4096 }, .rate = { 2e10, 8e9 } };
+    p.move[OP_ROPE].n = 0;
+    return p;
+}
+
+TEST(profile, what_is_written_is_read_back)
+{
+    Heap *heap = heap_create();
+    SnugError err = { { 0 } };
+    TextBuilder b;
+    const MachineProfile p = sample();
+    MachineProfile got;
+    text_init(&b, heap, "test");
+    profile_write(&b, &p, "2026-01-01");
+    if (profile_read(&got, heap, write_file(b.at, b.n), &err) != SNUG_OK) fail_msg("%s", err.text);
+    CHECK(got.measured && got.threads == 3 && got.error == p.error);
+    CHECK(memcmp(&got.owner, &p.owner, sizeof p.owner) == 0);
+    CHECK(memcmp(got.work, p.work, sizeof p.work) == 0);
+    CHECK(memcmp(got.gemm, p.gemm, sizeof p.gemm) == 0);
+    CHECK(got.disk_cold == p.disk_cold && got.disk_warm == p.disk_warm);
+    /* a kind that was not measured moves memory as an addition does */
+    CHECK(memcmp(&got.move[OP_ROPE], &p.move[OP_ADD], sizeof p.move[OP_ADD]) == 0);
+    text_release(&b);
+    heap_free(heap);
+}
+
+TEST(profile, of_another_machine_or_other_kernels_is_told)
+{
+    const MachineProfile p = sample();
+    SnugError err = { { 0 } };
+    ProfileOwner here = p.owner;
+    CHECK(profile_check_owner(&p, &here, "p.json", &err) == SNUG_OK);
+    here.cores = 5;
+    CHECK(profile_check_owner(&p, &here, "p.json", &err) == SNUG_ERR_FILE);
+    CHECK_HAS(err.text, "p.json: measured on another machine");
+    here = p.owner;
+    (void)snprintf(here.isa, sizeof here.isa, "ref");
+    CHECK(profile_check_owner(&p, &here, "p.json", &err) == SNUG_ERR_FILE);
+    CHECK_HAS(err.text, "avx2");
+}
+
+TEST(profile, malformed_files_are_refused_with_field_and_reason)
+{
+#define HEAD                                                                                       \
+    "\"snug_profile\":1,\"cpu\":\"c\",\"isa\":\"avx2\",\"cores\":1,\"processors\":1,\"threads\":1"
+    static const char *const BAD[][2] = {
+        { "", "empty" },
+        { "{", "bad JSON" },
+        { "[]", "object" },
+        { "{}", "snug_profile" },
+        { "{\"snug_profile\":2}", "snug_profile" },
+        { "{\"snug_profile\":1}", "cpu" },
+        { "{\"snug_profile\":1,\"cpu\":7}", "cpu" },
+        { "{\"snug_profile\":1,\"cpu\":\"c\",\"isa\":\"avx2\",\"cores\":1,\"processors\":1,"
+          "\"threads\":0}",
+          "threads" },
+        { "{" HEAD ",\"error\":-1}", "error" },
+        { "{" HEAD ",\"error\":1e99}", "error" },
+        { "{" HEAD ",\"disk\":{\"cold\":0}}", "disk" },
+        { "{" HEAD ",\"work\":{\"gemm\":[[4,1e9],[1,1e9]]}}", "work" },
+        { "{" HEAD ",\"work\":{\"gemm\":[[1,-5]]}}", "work" },
+        { "{" HEAD ",\"work\":{\"gemm\":[[1]]}}", "pair" },
+        { "{" HEAD ",\"work\":{\"gemm\":[]}}", "points" },
+        { "{" HEAD ",\"work\":{\"gemm\":7}}", "work" },
+        { "{" HEAD ",\"move\":{\"add\":[[1,1e9],[2,1e9],[3,1e9],[4,1e9],[5,1e9],[6,1e9],[7,1e9],"
+          "[8,1e9],[9,1e9]]}}",
+          "points" },
+    };
+    Heap *heap = heap_create();
+    MachineProfile p;
+    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
+        SnugError err = { { 0 } };
+        if (profile_read(&p, heap, write_file(BAD[i][0], strlen(BAD[i][0])), &err) != SNUG_ERR_FILE)
+            fail_msg("accepted: %s", BAD[i][0]);
+        CHECK_HAS(err.text, "profile.json");
+        CHECK_HAS(err.text, BAD[i][1]);
+    }
+    SnugError err = { { 0 } };
+    CHECK(profile_read(&p, heap, "/nonexistent/profile.json", &err) == SNUG_ERR_FILE);
+    if (profile_read(&p, heap, write_file("{" HEAD "}", strlen("{" HEAD "}")), &err) != SNUG_OK)
+        fail_msg("%s", err.text);
+    CHECK_INT(heap_now_bytes(heap), 0);
+    heap_free(heap);
+#undef HEAD
 }
