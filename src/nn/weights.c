@@ -7,7 +7,7 @@
 
 #include "base/size.h"
 
-enum { UNIT_ALIGN = 64, MAX_NAME = 512, MAX_LISTED = 10 };
+enum { UNIT_ALIGN = 64, MAX_NAME = NAME_MAP_TEXT, MAX_LISTED = 10 };
 
 void weight_table_init(WeightTable *table, Arena *arena)
 {
@@ -97,6 +97,15 @@ void weights_begin(Weights *w, WeightTable *table, const Checkpoint *checkpoint,
     w->no_memory = !w->used;
 }
 
+void weights_names(Weights *w, const NameMap *names)
+{
+    w->names = names;
+    if (!w->used || !names->prefix) return;
+    for (int32_t i = 0; i < checkpoint_count(w->checkpoint); i++)
+        if (!text_starts(checkpoint_entry(w->checkpoint, i)->name, names->prefix))
+            w->used[i] = true;
+}
+
 SnugStatus weights_end(Weights *w, SnugError *err)
 {
     if (w->no_memory) return error_set(err, SNUG_ERR_MEMORY, "no memory for the weight table");
@@ -163,10 +172,14 @@ void weights_prefix(Weights *w, const char *format, ...)
     va_end(args);
 }
 
+/* The name as the file spells it. */
 static bool full_name(const Weights *w, const char *name, char full[MAX_NAME])
 {
-    const int n = snprintf(full, MAX_NAME, "%s%s", w->prefix, name);
-    return n > 0 && n < MAX_NAME;
+    char ours[MAX_NAME];
+    const int n = snprintf(w->names ? ours : full, MAX_NAME, "%s%s", w->prefix, name);
+    if (n <= 0 || n >= MAX_NAME) return false;
+    if (w->names) (void)name_map_to_theirs(w->names, ours, full);
+    return true;
 }
 
 static int32_t find(const Weights *w, const char *name)

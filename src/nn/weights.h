@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "compute/weight.h"
 #include "formats/checkpoint.h"
+#include "nn/name_map.h"
 
 /** A weight and where it comes from. */
 typedef struct BoundWeight {
@@ -50,10 +51,11 @@ SNUG_MUST_USE SnugStatus weight_table_read_row(const WeightTable *table, const W
 typedef struct Weights {
     WeightTable *table;
     const Checkpoint *checkpoint;
-    const char *model; /* "transformer" */
-    char prefix[128];  /* "blocks.3." */
-    int32_t unit;      /* -1 before the first weights_unit */
-    bool *used;        /* [tensors of the checkpoint] */
+    const NameMap *names; /* NULL: the file spells names as we do */
+    const char *model;    /* "transformer" */
+    char prefix[128];     /* "blocks.3." */
+    int32_t unit;         /* -1 before the first weights_unit */
+    bool *used;           /* [tensors of the checkpoint] */
     char problems[1536];
     size_t n_problem_text;
     int n_problems;
@@ -74,6 +76,9 @@ typedef struct Conv {
 
 /** `model` is a static string for unit names and messages. */
 void weights_begin(Weights *w, WeightTable *table, const Checkpoint *checkpoint, const char *model);
+/** How the file spells names, from here on; the map is borrowed until weights_end. Messages keep the
+ *  file's own names; tensors outside the map's prefix belong to others and are not unexpected. */
+void weights_names(Weights *w, const NameMap *names);
 /** SNUG_ERR_FILE when a tensor is missing, mis-shaped or of a dtype no kernel takes; tensors nobody
  *  asked for become a line of table->warnings. */
 SNUG_MUST_USE SnugStatus weights_end(Weights *w, SnugError *err);
