@@ -1,0 +1,125 @@
+"""tools/fake_checkpoint: folders that snug plans and runs, files that others can read. Standard library only."""
+
+import glob
+import hashlib
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+import unittest
+import zipfile
+
+from cli import MIB, TESTS, Case, read_npy, read_tensors
+
+TOOL = os.path.join(os.path.dirname(TESTS), "tools", "fake_checkpoint")
+IMAGE = os.path.join(TESTS, "golden", "pipelines", "i2v", "image.png")
+
+
+class Fake(Case):
+    def make(self, *words, folder="fake"):
+        folder = self.path(folder)
+        command = [sys.executable, TOOL, words[0], folder, *words[1:]]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return folder
+
+    def digests(self, folder):
+        found = {}
+        for path in sorted(glob.glob(folder + "/**/*", recursive=True)):
+            if os.path.isfile(path):
+                with open(path, "rb") as f:
+                    found[os.path.relpath(path, folder)] = hashlib.sha256(f.read()).hexdigest()
+        return found
+
+    def test_small_models_run_and_stay_finite(self):
+        for model, pipeline, image in (
+            ("ti2v-5b", "wan-ti2v", None),
+            ("ti2v-5b", "wan-ti2v", IMAGE),
+            ("t2v-1.3b", "wan-t2v", None),
+            ("i2v-a14b", "wan-i2v", IMAGE),
+        ):
+            folder = self.make(model, "--scale", "tiny", folder=model)
+            words = ["run", pipeline, "--model", folder, "--prompt", "a red ball", "--size", "64x64", "--frames", 5]
+            words += ["--steps", 2, "--output", self.output, "--save-latents", self.path("latents.npy")]
+            done = self.snug(*words, *(["--image", image] if image else []))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            data = read_npy(self.path("latents.npy"))[1]
+            values = struct.unpack(f"<{len(data) // 4}f", data)
+            self.assertTrue(all(map(math.isfinite, values)), model)
+            self.assertLess(max(map(abs, values)), 100, model)
+
+    def test_full_size_is_planned_from_headers_alone(self):
+        for model, pipeline, gigabytes in (("ti2v-5b", "wan-ti2v", 24.18), ("t2v-14b", "wan-t2v", 40.4)):
+            folder = self.make(model, "--sparse", folder=model)
+            size = sum(os.path.getsize(p) for p in glob.glob(folder + "/*/*"))
+            self.assertAlmostEqual(size / 1e9, gigabytes, delta=0.1)
+            self.assertLess(sum(os.stat(p).st_blocks * 512 for p in glob.glob(folder + "/*/*")), 8 * MIB)
+            words = ["--model", folder, "--prompt", "x", "--size", "256x256", "--frames", 5, "--steps", 2]
+            done = self.snug("plan", pipeline, *words, "--ram", "8GiB", "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertLessEqual(json.loads(done.stdout)["process_peak_bytes"], 8 << 30)
+
+    def test_the_same_seed_gives_the_same_bytes(self):
+        one = self.digests(self.make("t2v-1.3b", "--scale", "tiny", folder="one"))
+        self.assertEqual(one, self.digests(self.make("t2v-1.3b", "--scale", "tiny", folder="two")))
+        other = self.digests(self.make("t2v-1.3b", "--scale", "tiny", "--seed", "1", folder="three"))
+        same = [name for name in one if one[name] == other[name]]
+        self.assertFalse([name for name in same if name.endswith(".safetensors")])
+
+    def test_a_folder_of_configurations_is_taken_as_it_is(self):
+        source = os.path.join(TESTS, "golden", "pipelines", "t2v_experts", "model")
+        folder = self.make(source)
+        for part in ("transformer", "transformer_2", "vae"):
+            file = part + "/diffusion_pytorch_model.safetensors"
+            real, fake = (read_tensors(os.path.join(at, file))[0] for at in (source, folder))
+            for header in (real, fake):
+                header.pop("__metadata__", None)
+            self.assertEqual({k: v["shape"] for k, v in real.items()}, {k: v["shape"] for k, v in fake.items()})
+        config = os.path.join(source, "vae", "config.json")
+        self.assertIn("diffusion_pytorch_model.safetensors", os.listdir(self.make(config, folder="part")))
+
+    def test_archives_are_sound_and_aligned(self):
+        folder = self.make("i2v-14b", "--scale", "tiny", "--layout", "original")
+        files = glob.glob(folder + "/*.pth")
+        self.assertEqual(len(files), 3)
+        for path in files:
+            with zipfile.ZipFile(path) as archive:
+                self.assertIsNone(archive.testzip())
+                self.assertTrue(archive.namelist()[0].endswith("/data.pkl"))
+                rows = archive.infolist()
+            with open(path, "rb") as f:
+                for row in rows:
+                    f.seek(row.header_offset + 26)
+                    self.assertEqual((row.header_offset + 30 + sum(struct.unpack("<HH", f.read(4)))) % 64, 0)
+
+    def test_four_bits_have_all_their_parts(self):
+        folder = self.make("i2v-a14b", "--scale", "tiny", "--layout", "original", "--dtype", "nf4")
+        for expert in ("high", "low"):
+            header, data = read_tensors(os.path.join(folder, expert + "_noise_model_bnb_nf4", "model.safetensors"))
+            name = "blocks.3.ffn.2.weight"
+            at = header[name + ".quant_state.bitsandbytes__nf4"]["data_offsets"]
+            state = json.loads(data[at[0] : at[1]])
+            n = state["shape"][0] * state["shape"][1]
+            self.assertEqual(header[name]["shape"], [n // 2, 1])
+            self.assertEqual(header[name + ".absmax"]["shape"], [-(-n // 64)])
+            self.assertEqual(header["patch_embedding.weight"]["dtype"], "BF16")
+        self.assertTrue(os.path.exists(folder + "/tokenizer/tokenizer.json"))
+
+    def test_mistakes_are_told_and_leave_no_folder(self):
+        for words, part in (
+            (["nothing"], "nothing"),
+            (["ti2v-5b", "--set", "transformer.x"], "PART.KEY=JSON"),
+            (["ti2v-5b", "--set", "dit.num_layers=2"], "transformer, vae, text_encoder"),
+        ):
+            done = subprocess.run(
+                [sys.executable, TOOL, words[0], self.path("no"), *words[1:]], stderr=subprocess.PIPE, text=True
+            )
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(part, done.stderr)
+            self.assertFalse(os.path.exists(self.path("no")))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,240 @@
+"""A model's description becomes a folder: as diffusers saves a pipeline, or as the original repositories publish it."""
+
+import json
+import os
+import shutil
+
+from . import configs, four_bit, names, networks, writers
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOKENIZER = os.path.join(ROOT, "models", "demo", "tokenizer")
+# what diffusers keeps as it is when it quantises a Wan transformer
+NOT_QUANTISED = ("time_embedder", "scale_shift_table", "norm1", "norm2", "norm3")
+FOUR_BIT = tuple(four_bit.TABLES)
+TORCH_DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
+
+
+def write_json(path, value):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, sort_keys=True)
+        file.write("\n")
+
+
+def class_of(config):
+    """The class a config.json belongs to; None when it is not known here."""
+    name = config.get("_class_name") or (config.get("architectures") or [None])[0]
+    by_type = {"umt5": "UMT5EncoderModel", "t5": "T5EncoderModel", "clip_vision_model": "CLIPVisionModel"}
+    return name or by_type.get(config.get("model_type"))
+
+
+class Folder:
+    """Writes one model; options: dit, text, vae, clip (dtypes), nested, sparse, shards, and say(text)."""
+
+    def __init__(self, path, values, options, say):
+        self.path, self.values, self.options, self.say = path, values, options, say
+
+    def entries(self, rows, dtype, quantised=None, salt=""):
+        """quantised(name): stored in 4 bits; what is left then is bf16. salt makes experts differ."""
+        plain = "BF16" if quantised else dtype
+        out = []
+        for name, shape, mean, deviation in rows:
+            if quantised and quantised(name, shape):
+                out += four_bit.entries(self.values, name, shape, deviation, dtype, self.options.nested)
+            else:
+                out.append(self._entry(name, plain, shape, mean, deviation, salt))
+        return out
+
+    def _entry(self, name, dtype, shape, mean, deviation, salt):
+        size = writers.entry_bytes(writers.Entry(name, dtype, shape, None))
+        return writers.Entry(
+            name, dtype, shape, lambda: self.values.pieces(salt + name, dtype, size, mean, deviation)
+        )
+
+    def weights(self, name, stem, entries, shards=1):
+        folder = os.path.join(self.path, name)
+        self._told(name, entries)
+        writers.sharded(folder, stem, entries, shards, self.options.sparse)
+
+    def archive(self, name, entries):
+        self._told(name, entries)
+        writers.torch_archive(os.path.join(self.path, name), entries, self.options.sparse)
+
+    def _told(self, name, entries):
+        size = sum(writers.entry_bytes(e) for e in entries)
+        self.say(f"{name or '.'}: {len(entries)} tensors, {size / 1e9:.3f} GB")
+
+    def tokenizer(self, name):
+        to = os.path.join(self.path, name)
+        os.makedirs(to, exist_ok=True)
+        for file in os.listdir(TOKENIZER):
+            shutil.copyfile(os.path.join(TOKENIZER, file), os.path.join(to, file))
+
+    def json(self, name, value):
+        write_json(os.path.join(self.path, name), value)
+
+
+# ---- diffusers ------------------------------------------------------------------------------------------------------
+
+
+def quantised_config(config, kind, nested):
+    return dict(
+        config,
+        quantization_config={
+            "_load_in_4bit": True,
+            "_load_in_8bit": False,
+            "bnb_4bit_compute_dtype": "bfloat16",
+            "bnb_4bit_quant_storage": "uint8",
+            "bnb_4bit_quant_type": kind,
+            "bnb_4bit_use_double_quant": nested,
+            "llm_int8_enable_fp32_cpu_offload": False,
+            "llm_int8_has_fp16_weight": False,
+            "llm_int8_skip_modules": None,
+            "llm_int8_threshold": 6.0,
+            "load_in_4bit": True,
+            "load_in_8bit": False,
+            "quant_method": "bitsandbytes",
+        },
+    )
+
+
+def _linear(name, shape):
+    return name.endswith(".weight") and len(shape) == 2
+
+
+def _dit_part(out, name, config, model):
+    o = out.options
+    four = o.dit in FOUR_BIT
+    quantised = (lambda n, s: _linear(n, s) and not any(w in n for w in NOT_QUANTISED)) if four else None
+    rows = networks.wan_dit(config)
+    shards = 1 if four else model.get("shards", 1)
+    out.weights(
+        name, "diffusion_pytorch_model", out.entries(rows, o.dit, quantised, salt=name), o.shards or shards
+    )
+    out.json(f"{name}/config.json", quantised_config(config, o.dit, o.nested) if four else config)
+
+
+def write_part(out, name, config, model):
+    """One component of a diffusers pipeline; "" writes it straight into the folder."""
+    kind, o = class_of(config), out.options
+    place = name + "/" if name else ""
+    if kind == "WanTransformer3DModel":
+        _dit_part(out, name, config, model)
+    elif kind in ("UMT5EncoderModel", "T5EncoderModel"):
+        entries = out.entries(networks.umt5(config), o.text)
+        size = sum(writers.entry_bytes(e) for e in entries)
+        out.weights(name, "model", entries, o.shards or -(-size // 5_000_000_000))
+        out.json(f"{place}config.json", dict(config, torch_dtype=TORCH_DTYPES[o.text]))
+    elif kind == "AutoencoderKLWan":
+        out.weights(name, "diffusion_pytorch_model", out.entries(networks.wan_vae(config), o.vae))
+        out.json(f"{place}config.json", config)
+    elif kind == "CLIPVisionModel":
+        out.weights(name, "model", out.entries(networks.clip_vision(config), o.clip))
+        out.json(f"{place}config.json", dict(config, torch_dtype=TORCH_DTYPES[o.clip]))
+    else:
+        raise SystemExit(f"fake_checkpoint: {name or 'config.json'}: class {kind} is not known here")
+
+
+def _index(model):
+    library = {"text_encoder": "transformers", "image_encoder": "transformers"}
+    image = model["task"] == "i2v"
+    index = {
+        "_class_name": "WanImageToVideoPipeline" if image else "WanPipeline",
+        "boundary_ratio": model["boundary"],
+        "expand_timesteps": bool(model.get("per_token")),
+        "scheduler": ["diffusers", "UniPCMultistepScheduler"],
+        "tokenizer": ["transformers", "T5TokenizerFast"],
+        "transformer_2": [None, None],
+    }
+    if image:
+        index.update(image_encoder=[None, None], image_processor=[None, None])
+    for name, config in model["parts"].items():
+        index[name] = [library.get(name, "diffusers"), class_of(config)]
+    return index
+
+
+def diffusers(out, model):
+    for name, config in model["parts"].items():
+        write_part(out, name, config, model)
+    if "transformer" not in model["parts"]:
+        return
+    out.tokenizer("tokenizer")
+    out.json("scheduler/scheduler_config.json", dict(configs.SCHEDULER, flow_shift=model["shift"]))
+    out.json("model_index.json", _index(model))
+
+
+# ---- original repositories ------------------------------------------------------------------------------------------
+
+
+def original_config(config, task):
+    """What the original writes beside its transformer's weights."""
+    return {
+        "_class_name": "WanModel",
+        "_diffusers_version": "0.33.0",
+        "dim": config["num_attention_heads"] * config["attention_head_dim"],
+        "eps": config["eps"],
+        "ffn_dim": config["ffn_dim"],
+        "freq_dim": config["freq_dim"],
+        "in_dim": config["in_channels"],
+        "model_type": task,
+        "num_heads": config["num_attention_heads"],
+        "num_layers": config["num_layers"],
+        "out_dim": config["out_channels"],
+        "text_len": 512,
+    }
+
+
+def _renamed(rows, rename, config):
+    return [(rename(row[0], config), *row[1:]) for row in rows]
+
+
+def _original_dit(out, name, config, model):
+    o, four = out.options, out.options.dit in FOUR_BIT
+    rows = _renamed(networks.wan_dit(config, model.get("camera")), names.wan_dit, config)
+    small = original_config(config, model["task"])
+    if not four:
+        out.json(f"{name}/config.json" if name else "config.json", small)
+        entries = out.entries(rows, o.dit, salt=name)
+        out.weights(name, "diffusion_pytorch_model", entries, o.shards or model.get("shards", 1))
+        return
+    name = (name or "model") + "_bnb_" + o.dit
+    out.json(f"{name}/config.json", small)
+    out.json(
+        f"{name}/quantization_meta.json",
+        {
+            "model_config": small,
+            "quant": {
+                "blocksize": four_bit.BLOCK,
+                "compute_dtype": "bfloat16",
+                "double_quant": o.nested,
+                "format": "bnb_" + o.dit,
+            },
+        },
+    )
+    out.weights(name, "model", out.entries(rows, o.dit, _linear, salt=name), o.shards or 1)
+
+
+def _original_vae(out, config):
+    rows = _renamed(networks.wan_vae(config), names.wan_vae, config)
+    stem = "Wan2.2_VAE" if config.get("is_residual") else "Wan2.1_VAE"
+    out.archive(stem + ".pth", out.entries(rows, out.options.vae))
+
+
+def original(out, model):
+    parts, o = model["parts"], out.options
+    if "transformer_2" in parts:
+        _original_dit(out, "high_noise_model", parts["transformer"], model)
+        _original_dit(out, "low_noise_model", parts["transformer_2"], model)
+    elif "transformer" in parts:
+        _original_dit(out, "", parts["transformer"], model)
+    if "text_encoder" in parts:
+        rows = _renamed(networks.umt5(parts["text_encoder"]), names.umt5, None)
+        word = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}[o.text]
+        out.archive(f"models_t5_umt5-xxl-enc-{word}.pth", out.entries(rows, o.text))
+        out.tokenizer("tokenizer" if o.dit in FOUR_BIT else "google/umt5-xxl")
+    if "vae" in parts:
+        _original_vae(out, parts["vae"])
+    if "image_encoder" in parts:
+        config = parts["image_encoder"]
+        rows = names.clip_visual(networks.clip_vision(config), config)
+        out.archive("models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth", out.entries(rows, o.clip))
