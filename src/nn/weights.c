@@ -199,6 +199,13 @@ void weights_ignore(Weights *w, const char *name)
     if (i >= 0 && w->used) w->used[i] = true;
 }
 
+void weights_ignore_all(Weights *w, const char *beginning)
+{
+    const size_t n = strlen(beginning);
+    for (int32_t i = 0; w->used && i < checkpoint_count(w->checkpoint); i++)
+        if (strncmp(checkpoint_entry(w->checkpoint, i)->name, beginning, n) == 0) w->used[i] = true;
+}
+
 /* Equal but for dimensions of one. */
 static bool same_shape(const Entry *entry, Shape want)
 {
