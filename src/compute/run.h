@@ -43,6 +43,9 @@ typedef struct RunKnobs {
     int64_t chunk_rows; /**< rows of a transformer block handled at once; 0: all */
     bool lock_step;     /**< guidance branches advance block by block together */
     bool cache_cross;   /**< cross-attention K and V kept over the steps */
+    bool keep_camera;   /**< what all tokens take from the camera kept over the steps */
+    bool join_branches; /**< with lock_step: keys of all branches live at once, so that what a block
+                             takes from the camera is computed once for all */
 } RunKnobs;
 
 typedef struct Run {

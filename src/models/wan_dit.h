@@ -1,7 +1,8 @@
 /* wan_dit.h  Wan video transformer: noisy latent video in, flow velocity out.
  *
- * Reference: diffusers WanTransformer3DModel (0.42); golden: tools/oracle, tests/golden/wan_dit.
- * One network for Wan2.1 and 2.2, text or image to video, one or two timesteps per frame. */
+ * Reference: diffusers WanTransformer3DModel (0.42); goldens: tests/golden/wan_dit, wan_camera.
+ * One network for Wan2.1 and 2.2, text or image to video, one or two timesteps per frame, with or
+ * without one of the camera networks (LingBot-World's, Wan-Fun's). */
 #ifndef MODELS_WAN_DIT_H
 #define MODELS_WAN_DIT_H
 
@@ -19,6 +20,13 @@ typedef struct WanDitConfig {
     float eps;
 } WanDitConfig;
 
+/** How a checkpoint takes a camera's path. */
+typedef enum WanCameraKind {
+    WAN_CAMERA_NONE,
+    WAN_CAMERA_INJECT, /**< LingBot-World: scale and shift after the self-attention of every block */
+    WAN_CAMERA_ADAPTER /**< Wan-Fun: a small convolutional network, added to the patches */
+} WanCameraKind;
+
 typedef struct WanAttention {
     Linear q, k, v, o, image_k, image_v;
     const Weight *norm_q, *norm_k, *norm_image_k;
@@ -29,13 +37,18 @@ typedef struct WanBlock {
     const Weight *cross_norm_weight, *cross_norm_bias;
     WanAttention self, cross;
     Linear up, down;
+    Linear camera_in1, camera_in2, camera_scale, camera_shift;
 } WanBlock;
 
 typedef struct WanDit {
     WanDitConfig cfg;
+    WanCameraKind camera;    /**< set before wan_dit_weights; NONE leaves its tensors in the file */
+    int64_t camera_features; /**< per token, set with it */
     Linear patch, time1, time2, time_proj, text1, text2, image1, image2, head;
     const Weight *image_norm1[2], *image_norm2[2], *image_positions;
-    const Weight *head_modulation; /* [1, 2, C] */
+    const Weight *head_modulation;                 /* [1, 2, C] */
+    Linear camera_patch, camera_mid1, camera_mid2; /* INJECT; ADAPTER: the patch alone */
+    Conv camera_conv1, camera_conv2;               /* ADAPTER */
     WanBlock block[WAN_MAX_LAYERS];
 } WanDit;
 
@@ -43,18 +56,37 @@ typedef struct WanDit {
 typedef struct WanContext {
     Tensor text;     /**< [n + 1, C]: the real rows, then one padding row */
     Tensor key_bias; /**< [n + 1]: 0, and ln(512 - n) for the padding row */
-    Tensor image;    /**< [tokens, C], or no tensor */
-    bool has_image;
-    bool cached; /**< k, v below are filled */
-    Tensor k[WAN_MAX_LAYERS], v[WAN_MAX_LAYERS], image_k[WAN_MAX_LAYERS], image_v[WAN_MAX_LAYERS];
+    bool cached;     /**< k, v below are filled */
+    Tensor k[WAN_MAX_LAYERS], v[WAN_MAX_LAYERS];
 } WanContext;
 
+/** Camera features of tokens first .. first + count: [count, camera_features], made on demand, so
+ *  that those of all tokens never lie in memory. */
+typedef Tensor WanCameraRows(void *context, Run *r, int64_t first, int64_t count);
+
+/** What all prompts see alike, to one expert: picture and camera, and what is kept of them. */
+typedef struct WanScene {
+    Tensor image; /**< [tokens, C] */
+    bool has_image;
+    WanCameraRows *camera_rows; /**< NULL: no camera */
+    void *camera_context;
+    bool cached; /**< what follows is filled, as far as the plan keeps it */
+    Tensor image_k[WAN_MAX_LAYERS], image_v[WAN_MAX_LAYERS];
+    Tensor camera; /**< [T, C] */
+} WanScene;
+
 SNUG_MUST_USE SnugStatus wan_dit_config_read(WanDitConfig *cfg, Json config, SnugError *err);
+/** What `w`'s checkpoint carries, right after weights_begin. */
+WanCameraKind wan_dit_camera_kind(const Weights *w);
 void wan_dit_weights(WanDit *m, Weights *w);
 
-/** `text`: [n <= 512, text_dim] encoder rows; `image`: [tokens, image_dim] or NO_TENSOR. The
- *  context belongs to this expert alone: each has its own text projection. */
-void wan_dit_context(Run *r, const WanDit *m, Tensor text, Tensor image, WanContext *out);
+/** `text`: [n <= 512, text_dim] encoder rows. The context belongs to this expert alone: each has
+ *  its own text projection. */
+void wan_dit_context(Run *r, const WanDit *m, Tensor text, WanContext *out);
+/** `image`: [tokens, image_dim] of the CLIP network (two pictures: one after the other) or
+ *  NO_TENSOR; `rows`: camera features, NULL for none. Belongs to this expert, too. */
+void wan_dit_scene(Run *r, const WanDit *m, Tensor image, WanCameraRows *rows, void *context,
+                   WanScene *out);
 
 /** Timesteps of the tokens: all `t`, or the first `split_frames` frames at `t_first`. */
 typedef struct WanTime {
@@ -67,7 +99,23 @@ typedef struct WanTime {
  * @param latent  [F, H, W, in_channels], sizes multiples of the patch
  * @param out     out[i]: [F, H, W, out_channels]
  */
-void wan_dit_forward(Run *r, const WanDit *m, Tensor latent, WanTime time, int n_branches,
-                     WanContext *const *contexts, Tensor *out);
+void wan_dit_forward(Run *r, const WanDit *m, Tensor latent, WanTime time, WanScene *scene,
+                     int n_branches, WanContext *const *contexts, Tensor *out);
+
+/* ---- inside the network (wan_dit_camera.c) -------------------------------------------------- */
+
+/** INJECT: what the blocks take from tokens first .. first + count -> [count, C]. */
+Tensor wan_dit_camera_rows(Run *r, const WanDit *m, const WanScene *s, int64_t first,
+                           int64_t count);
+/** INJECT: (1 + scale(h)) x + shift(h), h from the camera's rows. */
+typedef struct WanCameraMotion {
+    Tensor scale, shift; /* [rows, C] */
+} WanCameraMotion;
+WanCameraMotion wan_dit_camera_motion(Run *r, const WanBlock *b, Tensor camera);
+Tensor wan_dit_camera_move(Run *r, Tensor x, const WanCameraMotion *motion);
+/** ADAPTER: x [T, C] plus what the camera adds to the patches of each frame. */
+Tensor wan_dit_camera_patches(Run *r, const WanDit *m, WanScene *s, TokenGrid grid, Tensor x);
+/** INJECT: fill scene->camera where the plan keeps it; chunk: rows at a time. */
+void wan_dit_camera_keep(Run *r, const WanDit *m, WanScene *s, int64_t tokens, int64_t chunk);
 
 #endif

@@ -98,10 +98,10 @@ static Tensor velocity(Run *r, WanJob *j, WanExpert *e, int i, Tensor input)
     WanContext *both[2] = { &e->context[0], &e->context[1] };
     Tensor v[2] = { NO_TENSOR, NO_TENSOR };
     if (j->guided && r->knobs.lock_step)
-        wan_dit_forward(r, &e->dit, input, time, 2, both, v);
+        wan_dit_forward(r, &e->dit, input, time, &e->scene, 2, both, v);
     else
         for (int k = 0; k < (j->guided ? 2 : 1); k++)
-            wan_dit_forward(r, &e->dit, input, time, 1, both + k, v + k);
+            wan_dit_forward(r, &e->dit, input, time, &e->scene, 1, both + k, v + k);
     if (!j->guided) return v[0];
     run_tap(r, "cond", i, v[0]);
     run_tap(r, "uncond", i, v[1]);
@@ -123,7 +123,8 @@ static Tensor denoise(Run *r, WanJob *j, const Tensor text[2], Tensor condition)
                 run_input(r, SHAPE(j->latent_t, j->latent_h, j->latent_w, j->vae.cfg.time_factor),
                           fill_mask, j);
         for (int b = 0; b < (j->guided ? 2 : 1); b++)
-            wan_dit_context(r, &e->dit, text[b], NO_TENSOR, &e->context[b]);
+            wan_dit_context(r, &e->dit, text[b], &e->context[b]);
+        wan_dit_scene(r, &e->dit, NO_TENSOR, NULL, NULL, &e->scene);
         for (int i = e->first; i < e->end && run_step(r, i, j->scheduler.n); i++) {
             Tensor input = network_input(r, j, &x, mask, condition);
             Tensor v = velocity(r, j, e, i, input);

@@ -34,6 +34,7 @@ typedef struct WanExpert {
     int first, end;    /**< steps */
     float guidance;
     WanContext context[2]; /**< prompt, negative prompt */
+    WanScene scene;        /**< picture and camera */
 } WanExpert;
 
 /** Everything a run needs; lives in the job's arena. */

@@ -16,6 +16,7 @@ typedef struct Case {
     int64_t n_text;
     WanTime time;
     WanContext context;
+    WanScene scene;
     int compared;
 } Case;
 
@@ -33,10 +34,11 @@ static void recipe(Run *r, void *context)
         image = run_input(
             r, SHAPE(c->image_shape.dim[0] * c->image_shape.dim[1], c->image_shape.dim[2]),
             net_fill, (void *)(uintptr_t)c->image);
-    wan_dit_context(r, &c->m, text, image, &c->context);
+    wan_dit_context(r, &c->m, text, &c->context);
+    wan_dit_scene(r, &c->m, image, NULL, NULL, &c->scene);
     WanContext *contexts[1] = { &c->context };
     for (int i = 0; run_step(r, i, 2); i++) { /* twice: the second uses the kept keys */
-        wan_dit_forward(r, &c->m, latent, c->time, 1, contexts, &out);
+        wan_dit_forward(r, &c->m, latent, c->time, &c->scene, 1, contexts, &out);
         run_output(r, "output", i, out);
     }
 }
