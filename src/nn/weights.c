@@ -201,9 +201,12 @@ void weights_ignore(Weights *w, const char *name)
 
 void weights_ignore_all(Weights *w, const char *beginning)
 {
-    const size_t n = strlen(beginning);
-    for (int32_t i = 0; w->used && i < checkpoint_count(w->checkpoint); i++)
-        if (strncmp(checkpoint_entry(w->checkpoint, i)->name, beginning, n) == 0) w->used[i] = true;
+    const char *prefix = w->names && w->names->prefix ? w->names->prefix : "";
+    for (int32_t i = 0; w->used && i < checkpoint_count(w->checkpoint); i++) {
+        const char *name = checkpoint_entry(w->checkpoint, i)->name;
+        if (text_starts(name, prefix)) name += strlen(prefix);
+        if (text_starts(name, beginning)) w->used[i] = true;
+    }
 }
 
 /* Equal but for dimensions of one. */

@@ -101,7 +101,8 @@ void weights_conv(Weights *w, Conv *conv, const char *name, int64_t in, int64_t 
                   int kw, Bias bias);
 /** A tensor that files may carry and snug does not need ("position_ids"): not unexpected. */
 void weights_ignore(Weights *w, const char *name);
-/** The same for all tensors whose names begin so, whatever the current prefix ("text_model."). */
+/** The same for all tensors whose names begin so ("text_model."), whatever the current prefix: as
+ *  the file spells them, behind the prefix of all its names. */
 void weights_ignore_all(Weights *w, const char *beginning);
 
 #endif
