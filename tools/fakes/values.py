@@ -9,8 +9,8 @@ import random
 import struct
 import zlib
 
-PERIOD = 262147
-WRITE_BYTES = 8 << 20  # of one write
+PERIOD = 65521
+WRITE_BYTES = 8 << 20  # of one write, at most
 KEPT_BLOCKS = 16
 
 SIZES = {"F32": 4, "BF16": 2, "F16": 2, "U8": 1}
@@ -37,13 +37,15 @@ class Values:
         self.noise = draw.randbytes(PERIOD)
         self.blocks = collections.OrderedDict()
 
-    def _block(self, dtype, mean, deviation):
+    def _block(self, dtype, n_bytes, mean, deviation):
+        """Whole periods; long enough that few writes do."""
         key = dtype, mean, deviation
-        if key in self.blocks:
-            self.blocks.move_to_end(key)
-            return self.blocks[key]
-        one = self.noise if dtype == "U8" else _pack(dtype, [mean + deviation * x for x in self.normal])
-        block = memoryview(one * max(1, WRITE_BYTES // len(one)))
+        block = self.blocks.pop(key, None)
+        if not block:
+            block = self.noise if dtype == "U8" else _pack(dtype, [mean + deviation * x for x in self.normal])
+        period = PERIOD * SIZES[dtype]
+        if len(block) < min(n_bytes, WRITE_BYTES):
+            block = bytes(block[:period]) * (min(n_bytes, WRITE_BYTES) // period + 1)
         self.blocks[key] = block
         while len(self.blocks) > KEPT_BLOCKS:
             self.blocks.popitem(last=False)
@@ -51,7 +53,7 @@ class Values:
 
     def pieces(self, name, dtype, n_bytes, mean=0.0, deviation=1.0):
         """Pieces of bytes that make up a tensor; U8: every byte is as likely."""
-        block = self._block(dtype, mean, deviation)
+        block = memoryview(self._block(dtype, n_bytes, mean, deviation))
         at = zlib.crc32(name.encode(), self.seed & 0xFFFFFFFF) % PERIOD * SIZES[dtype]
         while n_bytes > 0:
             piece = block[at : at + n_bytes]
