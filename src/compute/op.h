@@ -41,11 +41,17 @@ typedef void InputFill(void *context, float *to, int64_t count);
 typedef struct ConvGeometry {
     int kt, kh, kw;               /**< kernel */
     int stride_t, stride;         /**< in time, in space */
-    int top, left, bottom, right; /**< zero padding [px] */
+    int top, left, bottom, right; /**< zero padding [px]; -1 with upsample 2: a row not used */
     int upsample;                 /**< 1, or 2: nearest x2 of the input, fused */
     int n_past;                   /**< frames before x: inputs 1.. of the op (fewer: zeros first) */
     int groups;
+    /** When the result is a band of rows: size of the whole result; else 0. A band begins and ends
+     *  at multiples of CONV_BAND rows or at the image's edge; its halo rows are part of x. */
+    int64_t image_h, image_w;
+    bool residual; /**< the last input is added to the result (op_conv_add sets it) */
 } ConvGeometry;
+
+enum { CONV_BAND = 4 };
 
 /** What differs between kinds. */
 typedef union OpArg {

@@ -101,6 +101,9 @@ Tensor op_rope(Run *r, Tensor x, Tensor table, TokenGrid grid, int heads, int64_
  */
 Tensor op_conv(Run *r, Tensor x, const Tensor *past, int n_held, const Weight *weight,
                const Weight *bias, const ConvGeometry *geometry);
+/** The same, plus `residual`, shaped as the result; NO_TENSOR: none. Bits of op_add after it. */
+Tensor op_conv_add(Run *r, Tensor x, const Tensor *past, int n_held, const Weight *weight,
+                   const Weight *bias, const ConvGeometry *geometry, Tensor residual);
 
 /* ---- layout (ops_layout.c) ------------------------------------------------------------------ */
 

@@ -143,98 +143,55 @@ static void check_runs(Case *c, Isa least)
 
 /** What the networks use, at odd sizes. */
 static const ConvShape SHAPES[] = {
-    { 3, 7, 9, 5, 19, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
-    { 1, 5, 5, 130, 18, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 }, /* a chain per tap row */
-    { 2, 6, 5, 128, 16, { 1, 3, 3, CAUSAL, SAME3 }, 0, 0 },
-    { 2, 11, 13, 3, 96, { 1, 3, 3, CAUSAL, SAME3 }, 0, 0 },
-    { 1, 9, 12, 40, 3, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
-    { 2, 6, 7, 33, 50, { 1, 1, 1, CAUSAL }, 0, 0 },
-    { 1, 8, 16, 600, 20, { 1, 1, 1, CAUSAL }, 0, 0 },
+    { 3, 7, 9, 5, 19, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } },
+    { 1, 5, 5, 130, 18, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } }, /* a chain per tap row */
+    { 2, 6, 5, 128, 16, { 1, 3, 3, CAUSAL, SAME3 } },
+    { 2, 11, 13, 3, 96, { 1, 3, 3, CAUSAL, SAME3 } },
+    { 1, 9, 12, 40, 3, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } },
+    { 2, 6, 7, 33, 50, { 1, 1, 1, CAUSAL } },
+    { 1, 8, 16, 600, 20, { 1, 1, 1, CAUSAL } },
     { 4,
       4,
       5,
       20,
       17,
-      { 3, 1, 1, .stride_t = 2, .stride = 1, .upsample = 1, .groups = 1, .n_past = 1 },
-      0,
-      0 },
-    { 3, 3, 5, 24, 40, { 3, 1, 1, CAUSAL, .n_past = 2 }, 0, 0 },
+      { 3, 1, 1, .stride_t = 2, .stride = 1, .upsample = 1, .groups = 1, .n_past = 1 } },
+    { 3, 3, 5, 24, 40, { 3, 1, 1, CAUSAL, .n_past = 2 } },
     { 2,
       8,
       7,
       12,
       17,
-      { 1, 3, 3, .stride_t = 1, .stride = 2, .upsample = 1, .groups = 1, .bottom = 1, .right = 1 },
-      0,
-      0 },
-    { 2,
-      7,
-      6,
-      9,
-      17,
-      { 1, 3, 3, .stride_t = 1, .stride = 2, SAME3, .upsample = 1, .groups = 1 },
-      0,
-      0 },
-    { 2, 6, 8, 16, 48, { 1, 2, 2, .stride_t = 1, .stride = 2, .upsample = 1, .groups = 1 }, 0, 0 },
-    { 2,
-      5,
-      6,
-      10,
-      21,
-      { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 2, .groups = 1 },
-      0,
-      0 },
+      { 1, 3, 3, .stride_t = 1, .stride = 2, .upsample = 1, .groups = 1, .bottom = 1,
+        .right = 1 } },
+    { 2, 7, 6, 9, 17, { 1, 3, 3, .stride_t = 1, .stride = 2, SAME3, .upsample = 1, .groups = 1 } },
+    { 2, 6, 8, 16, 48, { 1, 2, 2, .stride_t = 1, .stride = 2, .upsample = 1, .groups = 1 } },
+    { 2, 5, 6, 10, 21, { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 2, .groups = 1 } },
     { 1,
       4,
       3,
       7,
       8,
       { 1, 5, 3, .stride_t = 1, .stride = 2, .top = 2, .left = 0, .bottom = 1, .right = 2,
-        .upsample = 2, .groups = 1 },
-      0,
-      0 },
-    { 1,
-      6,
-      7,
-      12,
-      8,
-      { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 1, .groups = 4 },
-      0,
-      0 },
-    { 1,
-      5,
-      6,
-      9,
-      9,
-      { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 1, .groups = 9 },
-      0,
-      0 },
+        .upsample = 2, .groups = 1 } },
+    { 1, 6, 7, 12, 8, { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 1, .groups = 4 } },
+    { 1, 5, 6, 9, 9, { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 1, .groups = 9 } },
     { 1,
       1,
       70,
       8,
       40,
-      { 1, 1, 16, .stride_t = 1, .stride = 1, .left = 8, .right = 8, .upsample = 1, .groups = 2 },
-      0,
-      0 }, /* 1-D, even kernel */
-    { 1,
-      1,
-      200,
-      1,
-      20,
-      { 1, 1, 10, .stride_t = 1, .stride = 5, .upsample = 1, .groups = 1 },
-      0,
-      0 },
-    { 1, 1, 1, 4, 5, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
+      { 1, 1, 16, .stride_t = 1, .stride = 1, .left = 8, .right = 8, .upsample = 1,
+        .groups = 2 } }, /* 1-D, even kernel */
+    { 1, 1, 200, 1, 20, { 1, 1, 10, .stride_t = 1, .stride = 5, .upsample = 1, .groups = 1 } },
+    { 1, 1, 1, 4, 5, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } },
     { 1,
       29,
       31,
       7,
       33,
       { 1, 7, 7, .stride_t = 1, .stride = 1, .top = 3, .left = 3, .bottom = 3, .right = 3,
-        .upsample = 1, .groups = 1 },
-      0,
-      0 },
+        .upsample = 1, .groups = 1 } },
 };
 
 TEST(conv, every_level_and_thread_count_equals_plain_loops)
@@ -256,7 +213,7 @@ TEST(conv, every_level_and_thread_count_equals_plain_loops)
 TEST(conv, stored_types_are_widened_first)
 {
     static const DType TYPES[] = { DT_F16, DT_BF16, DT_Q8_0 };
-    static const ConvShape S = { 1, 5, 6, 32, 18, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 };
+    static const ConvShape S = { 1, 5, 6, 32, 18, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } };
     for (size_t i = 0; i < COUNT(TYPES); i++) {
         Kernels kernels;
         kernels_fill(&kernels, ISA_REF);
@@ -342,19 +299,17 @@ TEST(conv, direct_error_is_that_of_its_chains)
 
 /** 8 x 8 tiles or a little more, with tails everywhere. */
 static const ConvShape TILED[] = {
-    { 1, 29, 31, 33, 35, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
-    { 3, 32, 32, 32, 32, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
-    { 2, 30, 37, 40, 33, { 1, 3, 3, CAUSAL, SAME3 }, 0, 0 },
+    { 1, 29, 31, 33, 35, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } },
+    { 3, 32, 32, 32, 32, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } },
+    { 2, 30, 37, 40, 33, { 1, 3, 3, CAUSAL, SAME3 } },
     { 1,
       16,
       15,
       48,
       40,
-      { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 2, .groups = 1 },
-      0,
-      0 },
-    { 2, 13, 90, 34, 50, { 1, 3, 3, CAUSAL, .top = 2, .left = 0, .bottom = 1, .right = 1 }, 0, 0 },
-    { 6, 30, 32, 32, 37, { 2, 3, 3, CAUSAL, SAME3, .n_past = 1 }, 0, 0 },
+      { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 2, .groups = 1 } },
+    { 2, 13, 90, 34, 50, { 1, 3, 3, CAUSAL, .top = 2, .left = 0, .bottom = 1, .right = 1 } },
+    { 6, 30, 32, 32, 37, { 2, 3, 3, CAUSAL, SAME3, .n_past = 1 } },
 };
 
 TEST(conv, winograd_gives_equal_bits_on_every_level_and_thread_count)
@@ -401,38 +356,72 @@ TEST(conv, winograd_widens_stored_types)
     }
 }
 
-/** Rows 0..15 and 16..end of an image as two bands with real halo rows: the same bits. */
-TEST(conv, bands_equal_the_whole_image)
+/* ---- bands of rows ---- */
+
+/** Rows first .. end of the result of `whole` (one frame, one pixel of padding) as a band of their
+ *  own, with real halo rows. */
+static void run_rows(const ConvArgs *whole, int64_t first, int64_t end, Isa isa)
+{
+    const ConvShape *s = &whole->shape;
+    const int up = s->g.upsample;
+    const int64_t height = s->h * up, row = s->w * s->cin, out_row = s->w * up * s->cout;
+    const int64_t low = first ? first - 1 : 0, high = end < height ? end + 1 : height;
+    const int64_t r0 = low / up, r1 = (high + up - 1) / up;
+    const float *past[MAX_PAST];
+    ConvArgs band = *whole;
+    for (int i = 0; i < whole->n_held; i++)
+        past[i] = whole->past[i] + r0 * row;
+    band.past = past;
+    band.x += r0 * row;
+    band.y += first * out_row;
+    if (band.residual) band.residual += first * out_row;
+    band.shape.h = r1 - r0;
+    band.shape.g.image_h = height;
+    band.shape.g.image_w = s->w * up;
+    band.shape.g.top = first ? -(int)(low - r0 * up) : 1;
+    band.shape.g.bottom = end < height ? -(int)(r1 * up - high) : 1;
+    CHECK_INT(cpu_conv_output(&band.shape).h, end - first);
+    CHECK_INT(cpu_conv_method(&band.shape), cpu_conv_method(s));
+    run(&band, isa, 2);
+}
+
+TEST(conv, bands_of_any_height_equal_the_whole_image)
 {
     static const ConvShape WHOLE[] = {
-        { 1, 37, 33, 32, 33, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
-        { 1, 37, 13, 9, 33, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 }, 0, 0 },
+        { 1, 37, 33, 32, 33, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } },
+        { 1, 37, 13, 9, 33, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } },
+        { 1, 9, 12, 130, 3, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } },
+        { 1,
+          23,
+          19,
+          33,
+          32,
+          { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 2, .groups = 1 } },
+        { 1,
+          6,
+          7,
+          20,
+          18,
+          { 1, 3, 3, .stride_t = 1, .stride = 1, SAME3, .upsample = 2, .groups = 1 } },
     };
-    enum { CUT = 16 };
-    for (size_t i = 0; i < COUNT(WHOLE); i++) {
-        const ConvShape *s = &WHOLE[i];
-        const int64_t in_row = s->w * s->cin, out_row = s->w * s->cout;
-        Case c;
-        open_case(&c, s, 0, DT_F32, true);
-        c.args.y = c.want;
-        run(&c.args, isa_detect(), 2);
-        ConvArgs band = c.args;
-        band.y = c.y;
-        band.shape.image_h = s->h;
-        band.shape.image_w = s->w;
-        band.shape.h = CUT + 1;
-        band.shape.g.bottom = 0;
-        run(&band, isa_detect(), 2);
-        band.shape.h = s->h - CUT + 1;
-        band.shape.g.top = 0;
-        band.shape.g.bottom = 1;
-        band.x = c.x + (CUT - 1) * in_row;
-        band.y = c.y + CUT * out_row;
-        band.residual = c.residual + CUT * out_row;
-        run(&band, isa_detect(), 2);
-        CHECK(equal_bits(c.y, c.want, c.n_out));
-        close_case(&c);
-    }
+    static const Isa LEVELS[] = { ISA_REF, ISA_AVX2, ISA_AVX512, ISA_NEON };
+    for (size_t i = 0; i < COUNT(WHOLE); i++)
+        for (int n_held = 0; n_held <= WHOLE[i].g.n_past; n_held++)
+            for (int64_t rows = CONV_BAND; rows < WHOLE[i].h * 2; rows += 3 * CONV_BAND) {
+                const Isa isa = LEVELS[(size_t)(rows / CONV_BAND + n_held) % COUNT(LEVELS)];
+                const int64_t height = WHOLE[i].h * WHOLE[i].g.upsample;
+                Case c;
+                open_case(&c, &WHOLE[i], n_held, DT_F32, true);
+                c.args.y = c.want;
+                run(&c.args, isa_detect(), 2);
+                c.args.y = c.y;
+                for (int64_t first = 0; first < height; first += rows)
+                    run_rows(&c.args, first, first + rows < height ? first + rows : height,
+                             isa_covers(isa_detect(), isa) ? isa : isa_detect());
+                CHECK(equal_bits(c.y, c.want, c.n_out));
+                CHECK(test_guard_intact(c.y + c.n_out, GUARD));
+                close_case(&c);
+            }
 }
 
 /* ---- chunks of time ---- */
@@ -472,12 +461,10 @@ static void check_chunks(const ConvShape *whole, const int *chunk, int n_chunks)
 TEST(conv, chunks_of_time_equal_the_whole_sequence)
 {
     static const int ONES[] = { 1, 1, 1, 1, 1, 1 }, MIXED[] = { 1, 4, 1 }, PAIRS[] = { 2, 4 };
-    static const ConvShape CAUSAL3 = { 6, 5, 7, 20, 17, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 },
-                                       0, 0 };
+    static const ConvShape CAUSAL3 = { 6, 5, 7, 20, 17, { 3, 3, 3, CAUSAL, SAME3, .n_past = 2 } };
     static const ConvShape HALVE = {
         6,  3,  4,
-        20, 17, { 3, 1, 1, .stride_t = 2, .stride = 1, .upsample = 1, .groups = 1, .n_past = 1 },
-        0,  0
+        20, 17, { 3, 1, 1, .stride_t = 2, .stride = 1, .upsample = 1, .groups = 1, .n_past = 1 }
     };
     check_chunks(&CAUSAL3, ONES, 6);
     check_chunks(&CAUSAL3, MIXED, 3);
@@ -488,7 +475,7 @@ TEST(conv, chunks_of_time_equal_the_whole_sequence)
 
 TEST(conv, nothing_to_do_writes_nothing)
 {
-    const ConvShape s = { 1, 2, 2, 4, 4, { 1, 3, 3, CAUSAL }, 0, 0 }; /* kernel above the image */
+    const ConvShape s = { 1, 2, 2, 4, 4, { 1, 3, 3, CAUSAL } }; /* kernel above the image */
     const ConvOutput out = cpu_conv_output(&s);
     CHECK(out.h <= 0 && out.w <= 0);
     CHECK(cpu_conv_workspace_bytes(&s, 3) < (1 << 20));

@@ -21,7 +21,7 @@ ConvMethod cpu_conv_method(const ConvShape *s)
 {
     const ConvGeometry *g = &s->g;
     const ConvOutput out = cpu_conv_output(s);
-    const int64_t h = s->image_h > 0 ? s->image_h : out.h, w = s->image_w > 0 ? s->image_w : out.w;
+    const int64_t h = g->image_h > 0 ? g->image_h : out.h, w = g->image_w > 0 ? g->image_w : out.w;
     const int64_t tiles =
         ((h + WINOGRAD_OUT - 1) / WINOGRAD_OUT) * ((w + WINOGRAD_OUT - 1) / WINOGRAD_OUT);
     const bool fits =

@@ -20,10 +20,11 @@
  * taps of one time tap. Chains are added in the order jt, ky; then the bias; then the residual.
  * Taps outside the image are multiplied with 0; time taps without a frame are left out. Large
  * 3x3 layers use Winograd's F(4x4, 3x3) instead (conv_winograd.c). Bits do not depend on the
- * instruction set, the thread count, how time is cut into chunks, or, given image_h and image_w,
- * how rows are cut into bands. */
+ * instruction set, the thread count, how time is cut into chunks or rows into bands. */
 #ifndef CPU_CONV_H
 #define CPU_CONV_H
+
+#include <assert.h>
 
 #include "base/pool.h"
 #include "compute/cpu/kernels.h"
@@ -32,11 +33,10 @@
 /** Sizes of one convolution: all that its workspace and method depend on. */
 typedef struct ConvShape {
     int64_t frames, h, w, cin, cout; /**< of x; cout of y */
-    ConvGeometry g;
-    /** When y is a band of rows: output size of the whole image; else 0. A band begins and ends
-     *  at multiples of WINOGRAD_OUT rows, or at the image's edge; halo rows are part of x. */
-    int64_t image_h, image_w;
+    ConvGeometry g;                  /**< a band of rows keeps to the grid of Winograd's tiles */
 } ConvShape;
+
+static_assert(CONV_BAND % WINOGRAD_OUT == 0, "bands begin between tiles");
 
 typedef struct ConvArgs {
     ConvShape shape;
