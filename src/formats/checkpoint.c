@@ -10,12 +10,15 @@
 #include "formats/file_kind.h"
 #include "formats/safetensors.h"
 #include "formats/shard_index.h"
+#include "formats/torch.h"
 
 static const struct {
     FileKind kind;
     FormatRead *read;
 } FORMATS[] = {
     { KIND_SAFETENSORS, safetensors_read },
+    { KIND_ZIP_TORCH, torch_read_zip },
+    { KIND_TORCH_STACKED, torch_read_stacked },
 };
 
 typedef struct Part {

@@ -70,29 +70,35 @@ find_file(Component *c, const char **out, SnugError *err, const char *format, ..
 
 /* ---- weights ---- */
 
-/* Single file and index under one stem and variant ("" for none); NULL where absent. */
-static SnugStatus find_pair(Component *c, const char *stem, const char *variant,
-                            const char **single, const char **index, SnugError *err)
+/** How a component's weights may be called. */
+typedef struct WeightName {
+    const char *stem, *extension;
+} WeightName;
+
+/* Single file and index under one name and variant ("" for none); NULL where absent. */
+static SnugStatus find_pair(Component *c, WeightName name, const char *variant, const char **single,
+                            const char **index, SnugError *err)
 {
+    const char *stem = name.stem, *ext = name.extension;
     if (!variant[0]) {
-        TRY(find_file(c, single, err, "%s.safetensors", stem));
-        return find_file(c, index, err, "%s.safetensors.index.json", stem);
+        TRY(find_file(c, single, err, "%s.%s", stem, ext));
+        return find_file(c, index, err, "%s.%s.index.json", stem, ext);
     }
-    TRY(find_file(c, single, err, "%s.%s.safetensors", stem, variant));
-    TRY(find_file(c, index, err, "%s.safetensors.index.%s.json", stem, variant));
+    TRY(find_file(c, single, err, "%s.%s.%s", stem, variant, ext));
+    TRY(find_file(c, index, err, "%s.%s.index.%s.json", stem, ext, variant));
     if (*index) return SNUG_OK;
-    return find_file(c, index, err, "%s.safetensors.%s.index.json", stem, variant);
+    return find_file(c, index, err, "%s.%s.%s.index.json", stem, ext, variant);
 }
 
-static SnugStatus choose(Component *c, const char *stem, const char *variant, const char **out,
+static SnugStatus choose(Component *c, WeightName name, const char *variant, const char **out,
                          SnugError *err)
 {
     const char *single, *index;
-    TRY(find_pair(c, stem, variant, &single, &index, err));
+    TRY(find_pair(c, name, variant, &single, &index, err));
     *out = single ? single : index;
     if (!single || !index) return SNUG_OK;
-    const bool by_transformers =
-        c->library ? strcmp(c->library, "transformers") == 0 : strcmp(stem, "model") == 0;
+    const bool by_transformers = c->library ? strcmp(c->library, "transformers") == 0
+                                            : strcmp(name.stem, "diffusion_pytorch_model") != 0;
     *out = by_transformers ? single : index;
     return warn(c, err, "has both %s and %s; took the %s, as %s does", file_basename(single),
                 file_basename(index), by_transformers ? "former" : "latter",
@@ -117,25 +123,27 @@ static SnugStatus refuse_weights(Component *c, const char *stem, SnugError *err)
     }
     if (!used)
         return fault_set(err, FAULT_MISSING, c->path, FORMAT, NULL, "no %s.safetensors", stem);
-    bool pickled = strstr(seen, ".bin") && !strstr(seen, ".safetensors");
-    return fault_set(err, pickled ? FAULT_UNSUPPORTED : FAULT_MISSING, c->path, FORMAT, NULL,
-                     "no %s.safetensors; the folder has %s%s", stem, seen,
-                     pickled ? ": pickled weights are not supported yet, convert them" : "");
+    return fault_set(err, FAULT_MISSING, c->path, FORMAT, NULL,
+                     "no %s.safetensors; the folder has %s", stem, seen);
 }
 
 static SnugStatus find_weights(Component *c, const char *variant, const char **out, SnugError *err)
 {
-    static const char *const STEMS[] = { "diffusion_pytorch_model", "model" };
+    /* pairs: what diffusers saves, what transformers saves; safetensors before pickles */
+    static const WeightName NAMES[] = { { "diffusion_pytorch_model", "safetensors" },
+                                        { "model", "safetensors" },
+                                        { "diffusion_pytorch_model", "bin" },
+                                        { "pytorch_model", "bin" } };
     const size_t first = c->library && strcmp(c->library, "transformers") == 0;
     for (int plain = !variant || !variant[0]; plain <= 1; plain++) {
-        for (size_t i = 0; i < COUNT(STEMS); i++) {
-            TRY(choose(c, STEMS[i ^ first], plain ? "" : variant, out, err));
+        for (size_t i = 0; i < COUNT(NAMES); i++) {
+            TRY(choose(c, NAMES[i ^ first], plain ? "" : variant, out, err));
             if (!*out) continue;
             if (!plain || !variant || !variant[0]) return SNUG_OK;
             return warn(c, err, "has no variant '%.64s'; took %s", variant, file_basename(*out));
         }
     }
-    return refuse_weights(c, STEMS[first], err);
+    return refuse_weights(c, NAMES[first].stem, err);
 }
 
 static SnugStatus open_weights(Component *c, const char *variant, SnugError *err)

@@ -3,6 +3,7 @@
  * Which weight file? With variant V and stem S ("diffusion_pytorch_model", "model"):
  *     S.V.safetensors | S.safetensors.index.V.json | S.safetensors.V.index.json   then, warned of,
  *     S.safetensors   | S.safetensors.index.json
+ * and where there is none of these, the same with ".bin" (pickled; S also "pytorch_model").
  * Where single file and index both exist, diffusers takes the index and transformers the single
  * file; so do we, with a warning. */
 #ifndef FORMATS_COMPONENT_H

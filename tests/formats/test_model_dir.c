@@ -268,6 +268,14 @@ TEST(component, takes_weights_in_the_order_of_the_reference)
           { D ".safetensors", "model.safetensors" },
           "model.safetensors",
           "" },
+        { "transformers", NULL, { "pytorch_model.bin" }, "pytorch_model.bin", "" },
+        { "diffusers", "fp16", { D ".fp16.bin", D ".bin" }, D ".fp16.bin", "" },
+        { "transformers",
+          NULL,
+          { "pytorch_model.bin.index.json" },
+          "pytorch_model.bin.index.json",
+          "" },
+        { "diffusers", "fp16", { D ".fp16.bin", D ".safetensors" }, D ".fp16.bin", "" },
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         Heap *heap = heap_create();
@@ -306,10 +314,9 @@ TEST(component, says_what_is_there_instead)
     refuse(files_path("w1"), NULL, SNUG_ERR_FILE,
            "missing: no diffusion_pytorch_model.safetensors");
     (void)files_text("w2/config.json", "{}");
-    (void)files_text("w2/pytorch_model.bin", "x");
+    (void)files_text("w2/other_model.bin", "x");
     refuse(files_path("w2"), &(ComponentHints){ .library = "transformers" }, SNUG_ERR_FILE,
-           "no model.safetensors; the folder has pytorch_model.bin: pickled weights are not "
-           "supported yet");
+           "no model.safetensors; the folder has other_model.bin");
     (void)files_text("w3/config.json", "{}");
     (void)files_safetensors("w3/model.fp16.safetensors", A, 2);
     refuse(files_path("w3"), NULL, SNUG_ERR_FILE, "the folder has model.fp16.safetensors");

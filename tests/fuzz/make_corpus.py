@@ -1,7 +1,9 @@
 """Write the seed files below corpus/: small valid files and the malformed kinds the specs name."""
 
 import pathlib
+import pickletools
 import struct
+import zipfile
 
 HERE = pathlib.Path(__file__).parent
 GOLDEN = HERE.parent / "golden" / "formats"
@@ -63,7 +65,33 @@ def model_index():
     put("model_index", "escape", 's{"weight_map":{"a":"../x.safetensors"}}')
 
 
+TORCH = HERE.parent / "golden" / "formats_torch"
+
+
+def pickles():
+    for name in ["strides", "wrapped", "parameters", "types"]:
+        with zipfile.ZipFile(TORCH / f"{name}.pth") as archive:
+            put("pickle", name, archive.read(f"{name}/data.pkl"))
+    stacked = (TORCH / "stacked_module.pth").read_bytes()
+    begin = 0
+    for _ in range(3):  # magic number, protocol, system: the fourth pickle is the object
+        begin += 1 + [at for op, _, at in pickletools.genops(stacked[begin:]) if op.name == "STOP"][0]
+    end = begin + 1 + [at for op, _, at in pickletools.genops(stacked[begin:]) if op.name == "STOP"][0]
+    put("pickle", "stacked", stacked[begin:end] + b"." * (1 - (end - begin) % 2))  # odd length: see the target
+    put("pickle", "pairs", b"\x80\x02ccollections\nOrderedDict\n]](U\x01ke]a\x85R.")
+    put("pickle", "system", b"\x80\x02cos\nsystem\n(U\x02lstR.")
+    put("pickle", "numbers", b"\x80\x02](K\x01M\x01\x02J\xff\xff\xff\xff\x8a\x02\x00\x80G?\xf0\0\0\0\0\0\0N\x88\x89\x8fe.")
+    put("pickle", "cycle", b"\x80\x02}q\x00U\x01kh\x00s.")
+
+
+def torch():
+    put("torch", "zip", (TORCH / "compiled.pth").read_bytes())
+    put("torch", "stacked", (TORCH / "stacked_module.pth").read_bytes())
+
+
 if __name__ == "__main__":
+    pickles()
+    torch()
     safetensors()
     json_scan()
     npy()
