@@ -103,12 +103,27 @@ static SnugStatus open_expert(WanJob *j, WanExpert *e, const char *name, SnugErr
         return error_set(
             err, SNUG_ERR_FILE, "%s: %s takes text of width %lld, the encoder gives %lld",
             model_dir_path(j->dir), name, (long long)cfg->text_dim, (long long)j->text.cfg.dim);
-    if (cfg->image_dim)
-        return error_set(
-            err, SNUG_ERR_FILE,
-            "%s: %s wants a CLIP image encoder (Wan2.1 I2V), which snug does not run yet",
-            model_dir_path(j->dir), name);
     return SNUG_OK;
+}
+
+/* The CLIP network of Wan2.1 image to video, where the transformers want one. */
+static SnugStatus open_clip(WanJob *j, SnugError *err)
+{
+    static const char *const CLASSES[] = { "CLIPVisionModel", "CLIPVisionModelWithProjection",
+                                           "CLIPModel", NULL };
+    const int64_t dim = j->expert[0].dit.cfg.image_dim;
+    Component *c = NULL, *look = NULL;
+    if (j->n_experts == 2 && j->expert[1].dit.cfg.image_dim != dim)
+        return error_set(err, SNUG_ERR_FILE, "the two experts look at pictures of other width");
+    if (!dim) return SNUG_OK;
+    TRY(component(j, "image_encoder", &c, err));
+    TRY(expect_class(j, c, "image_encoder", CLASSES, err));
+    TRY(component(j, "image_processor", &look, err));
+    TRY(wan_clip_bind(&j->clip, j->context->weights, c->weights, c->config, look->config, err));
+    if (j->clip.net.cfg.dim == dim) return SNUG_OK;
+    return error_set(err, SNUG_ERR_FILE,
+                     "%s: the image encoder gives rows of %lld, the transformer takes %lld",
+                     model_dir_path(j->dir), (long long)j->clip.net.cfg.dim, (long long)dim);
 }
 
 /* ---- mode and defaults ---------------------------------------------------------------------- */
@@ -334,9 +349,11 @@ static SnugStatus open_networks(WanJob *j, double *boundary, bool *first_frame, 
     TRY(open_vae(j, err));
     TRY(open_expert(j, &j->expert[0], "transformer", err));
     j->n_experts = 1;
-    if (*boundary < 0 || !model_dir_has(j->dir, "transformer_2")) return SNUG_OK;
-    j->n_experts = 2;
-    return open_expert(j, &j->expert[1], "transformer_2", err);
+    if (*boundary >= 0 && model_dir_has(j->dir, "transformer_2")) {
+        j->n_experts = 2;
+        TRY(open_expert(j, &j->expert[1], "transformer_2", err));
+    }
+    return open_clip(j, err);
 }
 
 static SnugStatus open_job(WanJob *j, WanKind kind, SnugError *err)
@@ -358,7 +375,7 @@ static SnugStatus open_job(WanJob *j, WanKind kind, SnugError *err)
     j->width = q->size.width ? q->size.width : (int)d.width;
     j->height = q->size.width ? q->size.height : (int)d.height;
     if (q->frames == 0) return error_set(err, SNUG_ERR_ARG, "--frames: at least 1");
-    if (j->mode != WAN_NO_IMAGE) TRY(wan_image_prepare(j, kind, err));
+    TRY(wan_image_prepare(j, err));
     TRY(check_sizes(j, err));
     TRY(encode_prompts(j, err));
     return read_noise(j, err);
@@ -402,8 +419,7 @@ SnugStatus wan_open(void **out, PipelineContext *context, WanRequest *request, P
 void wan_close(void *job)
 {
     WanJob *j = job;
-    if (j->image) heap_give(j->context->heap, j->image);
-    j->image = NULL;
+    wan_image_release(j);
     model_dir_close(j->dir);
     j->dir = NULL;
 }
