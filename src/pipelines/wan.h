@@ -3,19 +3,20 @@
 #define PIPELINES_WAN_H
 
 #include "base/random.h"
-#include "formats/model_dir.h"
 #include "models/umt5.h"
 #include "models/wan_dit.h"
 #include "models/wan_vae.h"
 #include "pipelines/pipeline.h"
-#include "pipelines/wan_clip.h"
+#include "pipelines/wan_layout.h"
+#include "pipelines/wan_variant.h"
 #include "sampling/noise.h"
 #include "sampling/scheduler.h"
 #include "sampling/scheduler_config_json.h"
 
-/** Values of the option table; NAN and negative numbers mean "the model's own". */
+/** Values of the option table; NULL and negative numbers mean "the model's own". */
 typedef struct WanRequest {
-    const char *model, *prompt, *negative, *image, *last_image, *scheduler, *noise;
+    WanPaths paths;
+    const char *prompt, *negative, *image, *scheduler, *noise;
     OptionSize size;
     int64_t frames, steps, seed;
     double fps, guidance, guidance_low, shift, boundary;
@@ -24,9 +25,6 @@ typedef struct WanRequest {
 extern const Option WAN_OPTIONS[];
 
 enum { WAN_MAX_EXPERTS = 2, WAN_TOKENS = 512 };
-
-/** How the picture enters: not at all, as channels beside the noise, or as clean first frame. */
-typedef enum WanImageMode { WAN_NO_IMAGE, WAN_IMAGE_CHANNELS, WAN_IMAGE_FIRST_FRAME } WanImageMode;
 
 /** One denoising network and the steps it is used in. */
 typedef struct WanExpert {
@@ -38,11 +36,22 @@ typedef struct WanExpert {
     WanScene scene;        /**< picture and camera */
 } WanExpert;
 
+/** What holds for a run: the user's word, else the folder's snug.json, else as published. */
+typedef struct WanSettings {
+    int64_t frames, steps, width, height;
+    double fps, guidance, guidance_low;
+    double shift;    /**< of a scheduler without a configuration */
+    double boundary; /**< < 0: one expert */
+    const char *negative;
+} WanSettings;
+
 /** Everything a run needs; lives in the job's arena. */
 typedef struct WanJob {
     PipelineContext *context;
     const WanRequest *request;
-    ModelDir *dir;
+    WanLayout layout;
+    const WanVariant *variant;
+    WanSettings settings;
     Umt5 text;
     WanVae vae;
     WanExpert expert[WAN_MAX_EXPERTS];
@@ -57,25 +66,27 @@ typedef struct WanJob {
     const int32_t *ids[2]; /* prompt, negative prompt */
     int64_t n_ids[2];
     float *image;       /* [height, width, 3] in -1..1, or NULL */
-    float *last_image;  /* of the last frame, or NULL */
-    WanClip clip;       /* of networks that look at the pictures (Wan2.1); no pictures: unused */
     float *given_noise; /* [C, T, h, w] from a file, or NULL */
     Random random;
     Noise noise;
-    double default_fps;
     float latent_rgb[(VAE_MAX_Z + 1) * 3];
     bool has_latent_rgb;
 } WanJob;
 
-/** See Pipeline. `kind`: which of the three names was asked for. */
+/** Which of the three names was asked for. */
 typedef enum WanKind { WAN_T2V, WAN_I2V, WAN_TI2V } WanKind;
+
+/** Find and bind all networks: layout, weights, variant, mode (wan_networks.c). */
+SNUG_MUST_USE SnugStatus wan_networks_open(WanJob *job, WanKind kind, SnugError *err);
+/** Fill job->settings (wan_settings.c). */
+SNUG_MUST_USE SnugStatus wan_settings_read(WanJob *job, SnugError *err);
+
+/** See Pipeline. */
 SNUG_MUST_USE SnugStatus wan_open(void **out, PipelineContext *context, WanRequest *request,
                                   PipelineInfo *info, WanKind kind, SnugError *err);
 void wan_close(void *job);
 
-/** Fit the pictures to the video: size, values, what the CLIP network sees (wan_image.c). */
+/** Fit the picture to the video: size, mode, tensor (wan_image.c). */
 SNUG_MUST_USE SnugStatus wan_image_prepare(WanJob *job, SnugError *err);
-/** Give the pictures back; fine after a failure. */
-void wan_image_release(WanJob *job);
 
 #endif

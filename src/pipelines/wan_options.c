@@ -5,11 +5,15 @@
 
 /* clang-format off */
 const Option WAN_OPTIONS[] = {
-    { { "model",        SNUG_OPTION_PATH,  NULL, 0, 0, "DIR",  "model folder in diffusers layout" }, AT(model) },
+    { { "model",        SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "model: a folder (diffusers or original Wan layout) or one file with everything" }, AT(paths.model) },
+    { { "transformer",  SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "file or folder of the transformer (the high-noise one of two) instead of the model's" }, AT(paths.transformer) },
+    { { "transformer-low", SNUG_OPTION_PATH, NULL, 0, 0, "PATH", "file or folder of the low-noise transformer" }, AT(paths.transformer_low) },
+    { { "text-encoder", SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "file or folder of the text encoder" }, AT(paths.text_encoder) },
+    { { "vae",          SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "file or folder of the VAE" }, AT(paths.vae) },
+    { { "tokenizer",    SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "tokenizer.json, spiece.model, or their folder" }, AT(paths.tokenizer) },
     { { "prompt",       SNUG_OPTION_TEXT,  "",   0, 0, "TEXT", "what to show" }, AT(prompt) },
-    { { "negative",     SNUG_OPTION_TEXT,  "",   0, 0, "TEXT", "what to avoid" }, AT(negative) },
+    { { "negative",     SNUG_OPTION_TEXT,  NULL, 0, 0, "TEXT", "what to avoid; not given: the published negative prompt for original Wan files, none for diffusers folders" }, AT(negative) },
     { { "image",        SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "first frame (PNG, JPEG, WebP)" }, AT(image) },
-    { { "last-image",   SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "last frame, for models that take the picture as channels (Wan2.1 FLF2V, Wan2.2 I2V)" }, AT(last_image) },
     { { "size",         SNUG_OPTION_SIZE,  NULL, 8, 16384, "WxH", "video size in pixels; the model's own or the image's if not given" }, AT(size) },
     { { "frames",       SNUG_OPTION_INT,   "-1", -1, 4097, "N", "number of frames, 4n + 1; -1: the model's own" }, AT(frames) },
     { { "fps",          SNUG_OPTION_FLOAT, "-1", -1, 240, "N", "frames per second; -1: the model's own" }, AT(fps) },

@@ -194,7 +194,7 @@ class Usage(Case):
     def test_pictures_and_pipelines_that_do_not_go_together(self):
         image = os.path.join(GOLDEN, "ti2v_image", "image.png")
         text_model = os.path.join(GOLDEN, "t2v", "model")
-        self.refused(2, "text-to-video", model=text_model, image=image)
+        self.refused(2, "Wan2.1 T2V (text to video)", "--image", model=text_model, image=image)
         done = self.snug("run", "wan-i2v", *self.words(model=os.path.join(GOLDEN, "i2v", "model"))[2:])
         self.assert_refusal(done, 2, "--image")
         done = self.snug("run", "wan-t2v", *self.words(model=os.path.join(GOLDEN, "i2v", "model"))[2:])

@@ -24,8 +24,13 @@ def pairs(names, spell):
 
 
 def vae_pairs(res_blocks, residual):
-    config = dict(LEVELS22 if residual else LEVELS21, num_res_blocks=res_blocks)
-    return pairs(names_of(AutoencoderKLWan, **config), lambda n: original_names.vae(n, res_blocks, residual))
+    """Of two widths: where a level does not widen, its first block has no shortcut."""
+    names = set()
+    for dim_mult in ([1, 2, 4, 4], [1, 2, 2, 2]):
+        config = dict(LEVELS22 if residual else LEVELS21, num_res_blocks=res_blocks, dim_mult=dim_mult)
+        if res_blocks == 1 or dim_mult[2] == 4:
+            names |= set(names_of(AutoencoderKLWan, **config))
+    return pairs(sorted(names), lambda n: original_names.vae(n, res_blocks, residual))
 
 
 def transformer_pairs():
@@ -37,7 +42,7 @@ def transformer_pairs():
 
 
 def make(folder):
-    text = sorted(n for n in UMT5EncoderModel(UMT5Config(**golden_pipelines.TEXT, vocab_size=8)).state_dict())
+    text = sorted(n for n in UMT5EncoderModel(UMT5Config(**dict(golden_pipelines.TEXT, num_layers=11), vocab_size=8)).state_dict())
     text = [n for n in text if n != "encoder.embed_tokens.weight"]
     facts = dict(
         transformer=transformer_pairs(),

@@ -1,0 +1,210 @@
+/* wan_networks.c  The networks of a model: bind their weights, see that they fit each other, and tell
+ * which published model they are. */
+#include "pipelines/wan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void note(WanJob *j, const char *warnings)
+{
+    char *all = j->context->weights->warnings;
+    const size_t used = strlen(all), room = sizeof j->context->weights->warnings - used;
+    (void)snprintf(all + used, room, "%s", warnings);
+}
+
+/* The part of a role, of the class it should have. */
+static SnugStatus part_of(WanJob *j, WanRole role, const char *const *classes, const WanPart **out,
+                          SnugError *err)
+{
+    const WanPart *p = &j->layout.part[role];
+    *out = p;
+    if (!p->path)
+        return error_set(err, SNUG_ERR_FILE, "%s: the model has no %s", j->layout.path,
+                         wan_role_name(role));
+    if (!p->class_name) return SNUG_OK;
+    for (int i = 0; classes[i]; i++)
+        if (strcmp(p->class_name, classes[i]) == 0) return SNUG_OK;
+    return error_set(err, SNUG_ERR_FILE, "%s: %s is a %s, a Wan pipeline needs %s", j->layout.path,
+                     wan_role_name(role), p->class_name, classes[0]);
+}
+
+static void begin(WanJob *j, Weights *w, const WanPart *part, WanRole role)
+{
+    weights_begin(w, j->context->weights, part->weights, wan_role_name(role));
+    weights_names(w, &part->names);
+}
+
+/* ---- the three kinds ------------------------------------------------------------------------ */
+
+static SnugStatus open_text(WanJob *j, SnugError *err)
+{
+    static const char *const CLASSES[] = { "UMT5EncoderModel", "T5EncoderModel", NULL };
+    const WanPart *p;
+    TRY(part_of(j, WAN_TEXT_ENCODER, CLASSES, &p, err));
+    TRY(umt5_config_read(&j->text.cfg, p->config, err));
+    Weights w;
+    begin(j, &w, p, WAN_TEXT_ENCODER);
+    umt5_weights(&j->text, &w);
+    weights_prefix(&w, "%s", "");
+    weights_ignore(&w, "spiece_model"); /* its tokenizer, in repackaged files */
+    weights_ignore(&w, "scaled_fp8");
+    return weights_end(&w, err);
+}
+
+/* Factors for previews, if the folder brings them. */
+static SnugStatus read_latent_rgb(WanJob *j, Json config, SnugError *err)
+{
+    Json rows;
+    TRY(json_get_array(config, "latent_rgb_factors", &rows, err));
+    if (json_length(rows) != j->vae.cfg.z) return SNUG_OK;
+    double bias[3] = { 0 };
+    int n = 0;
+    TRY(json_f64s(config, "latent_rgb_bias", -1e3, 1e3, bias, 3, &n, err));
+    for (int64_t i = 0; i < j->vae.cfg.z; i++)
+        for (int64_t k = 0; k < 3; k++) {
+            double v;
+            TRY(json_as_f64(json_item(json_item(rows, i), k), -1e3, 1e3, &v, err));
+            j->latent_rgb[i * 3 + k] = (float)v;
+        }
+    for (int k = 0; k < 3; k++)
+        j->latent_rgb[j->vae.cfg.z * 3 + k] = (float)bias[k];
+    j->has_latent_rgb = true;
+    return SNUG_OK;
+}
+
+static SnugStatus open_vae(WanJob *j, SnugError *err)
+{
+    static const char *const CLASSES[] = { "AutoencoderKLWan", NULL };
+    const WanPart *p;
+    TRY(part_of(j, WAN_VAE, CLASSES, &p, err));
+    TRY(wan_vae_config_read(&j->vae.cfg, p->config, err));
+    Weights w;
+    begin(j, &w, p, WAN_VAE);
+    wan_vae_weights(&j->vae, &w);
+    TRY(weights_end(&w, err));
+    return read_latent_rgb(j, p->config, err);
+}
+
+/* What the experts share with the other networks. */
+static SnugStatus check_expert(const WanJob *j, const WanDitConfig *cfg, WanRole role,
+                               SnugError *err)
+{
+    const char *path = j->layout.part[role].path;
+    if (cfg->out_channels != j->vae.cfg.z)
+        return error_set(err, SNUG_ERR_FILE, "%s: it gives %lld channels, the VAE (%s) has %lld",
+                         path, (long long)cfg->out_channels, j->layout.part[WAN_VAE].path,
+                         (long long)j->vae.cfg.z);
+    if (cfg->text_dim != j->text.cfg.dim)
+        return error_set(err, SNUG_ERR_FILE,
+                         "%s: it takes text of width %lld, the encoder (%s) gives %lld", path,
+                         (long long)cfg->text_dim, j->layout.part[WAN_TEXT_ENCODER].path,
+                         (long long)j->text.cfg.dim);
+    if (cfg->image_dim)
+        return error_set(
+            err, SNUG_ERR_FILE,
+            "%s: it wants a CLIP image encoder (Wan2.1 I2V), which snug does not run yet", path);
+    return SNUG_OK;
+}
+
+static SnugStatus open_expert(WanJob *j, WanExpert *e, WanRole role, SnugError *err)
+{
+    static const char *const CLASSES[] = { "WanTransformer3DModel", NULL };
+    const WanPart *p;
+    TRY(part_of(j, role, CLASSES, &p, err));
+    TRY(wan_dit_config_read(&e->dit.cfg, p->config, err));
+    Weights w;
+    begin(j, &w, p, role);
+    wan_dit_weights(&e->dit, &w);
+    weights_prefix(&w, "%s", "");
+    weights_ignore(&w, "scaled_fp8");
+    TRY(weights_end(&w, err));
+    return check_expert(j, &e->dit.cfg, role, err);
+}
+
+static SnugStatus open_experts(WanJob *j, SnugError *err)
+{
+    double ratio;
+    TRY(json_f64(j->layout.index, "boundary_ratio", -1.0, -1.0, 1.0, &ratio, err));
+    TRY(open_expert(j, &j->expert[0], WAN_TRANSFORMER, err));
+    j->n_experts = 1;
+    if (!j->layout.part[WAN_TRANSFORMER_LOW].path) return SNUG_OK;
+    /* diffusers never uses a second transformer without a boundary */
+    if (!j->layout.published && !j->request->paths.transformer_low && ratio < 0 &&
+        j->request->boundary < 0)
+        return SNUG_OK;
+    TRY(open_expert(j, &j->expert[1], WAN_TRANSFORMER_LOW, err));
+    j->n_experts = 2;
+    if (j->expert[1].dit.cfg.in_channels == j->expert[0].dit.cfg.in_channels) return SNUG_OK;
+    return error_set(
+        err, SNUG_ERR_FILE, "the two experts take different channels: %s %lld, %s %lld",
+        j->layout.part[WAN_TRANSFORMER].path, (long long)j->expert[0].dit.cfg.in_channels,
+        j->layout.part[WAN_TRANSFORMER_LOW].path, (long long)j->expert[1].dit.cfg.in_channels);
+}
+
+/* ---- which model it is ---------------------------------------------------------------------- */
+
+/* Both kinds of text-to-video networks take as many channels as the VAE gives: those that take a
+ * clean first frame have the VAE of 2.2, or a folder that says so. */
+static SnugStatus find_build(const WanJob *j, WanBuild *out, SnugError *err)
+{
+    const WanDitConfig *cfg = &j->expert[0].dit.cfg;
+    const int64_t in = cfg->in_channels, z = j->vae.cfg.z,
+                  with_image = 2 * z + j->vae.cfg.time_factor;
+    bool first_frame = j->vae.cfg.residual && j->n_experts == 1;
+    if (!j->layout.published)
+        TRY(json_bool(j->layout.index, "expand_timesteps", false, &first_frame, err));
+    *out = (WanBuild){ .experts = j->n_experts,
+                       .clip = cfg->image_dim > 0,
+                       .two_pictures = cfg->image_tokens > 0 };
+    if (in == with_image)
+        out->image = WAN_IMAGE_CHANNELS;
+    else if (in == z)
+        out->image = first_frame ? WAN_IMAGE_FIRST_FRAME : WAN_NO_IMAGE;
+    else
+        return error_set(err, SNUG_ERR_FILE,
+                         "%s: the transformer takes %lld channels; text-to-video needs %lld, "
+                         "image-to-video %lld",
+                         j->layout.part[WAN_TRANSFORMER].path, (long long)in, (long long)z,
+                         (long long)with_image);
+    return SNUG_OK;
+}
+
+static SnugStatus wrong_kind(const WanJob *j, SnugError *err)
+{
+    const WanVariant *v = j->variant;
+    return error_set(err, SNUG_ERR_ARG,
+                     "%s is built as %s (%s; the transformer takes %lld channels "
+                     "and the VAE has %lld): use %s",
+                     j->layout.path, v->name, v->words, (long long)j->expert[0].dit.cfg.in_channels,
+                     (long long)j->vae.cfg.z, v->command);
+}
+
+static SnugStatus choose_mode(WanJob *j, WanKind kind, SnugError *err)
+{
+    WanBuild build;
+    TRY(find_build(j, &build, err));
+    j->variant = wan_variant_of(&build);
+    j->mode = build.image;
+    if (j->mode == WAN_IMAGE_FIRST_FRAME && !j->request->image) j->mode = WAN_NO_IMAGE;
+    if (kind == WAN_I2V && build.image == WAN_NO_IMAGE) return wrong_kind(j, err);
+    if (kind == WAN_T2V && build.image == WAN_IMAGE_CHANNELS) return wrong_kind(j, err);
+    if (kind == WAN_T2V && j->request->image)
+        return error_set(err, SNUG_ERR_ARG, "wan-t2v takes no --image: use wan-ti2v or wan-i2v");
+    if (j->request->image && build.image == WAN_NO_IMAGE)
+        return error_set(err, SNUG_ERR_ARG, "%s is built as %s (%s): --image cannot be used",
+                         j->layout.path, j->variant->name, j->variant->words);
+    if (!j->request->image && (kind == WAN_I2V || build.image == WAN_IMAGE_CHANNELS))
+        return error_set(err, SNUG_ERR_ARG, "image to video needs --image");
+    return SNUG_OK;
+}
+
+SnugStatus wan_networks_open(WanJob *j, WanKind kind, SnugError *err)
+{
+    TRY(wan_layout_init(&j->layout, j->context->arena, &j->request->paths, err));
+    note(j, j->layout.warnings);
+    TRY(wan_layout_require(&j->layout, err));
+    TRY(open_text(j, err));
+    TRY(open_vae(j, err));
+    TRY(open_experts(j, err));
+    return choose_mode(j, kind, err);
+}
