@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/size.h"
 #include "text/part.h"
 #include "text/unicode.h"
 
@@ -78,22 +79,80 @@ static bool read_metaspace(PretokenizerStep *step, JsonScan *scan)
     return true;
 }
 
+static bool read_whitespace(PretokenizerStep *step, JsonScan *scan)
+{
+    *step = (PretokenizerStep){ .kind = PRETOKENIZER_WHITESPACE };
+    return json_scan_skip(scan);
+}
+
+static bool read_regex(PretokenizerStep *step, JsonScan *scan)
+{
+    bool known = false;
+    (void)json_scan_object(scan);
+    for (TextView key, text; json_scan_key(scan, &key);) {
+        if (!json_scan_text(scan, &text)) break;
+        known = text_is(key, "Regex") && words_find(text, &step->pattern);
+        if (!known) return part_refuse(scan, "Split with a pattern", text);
+    }
+    return known || json_scan_fail(scan, FAULT_MISSING, "Split without a pattern");
+}
+
+static bool read_split(PretokenizerStep *step, JsonScan *scan)
+{
+    bool pattern = false, removed = false, invert = false;
+    TextView behavior;
+    *step = (PretokenizerStep){ .kind = PRETOKENIZER_WORDS };
+    (void)json_scan_object(scan);
+    for (TextView key; json_scan_key(scan, &key);) {
+        if (text_is(key, "pattern"))
+            pattern = read_regex(step, scan);
+        else if (text_is(key, "behavior"))
+            removed = json_scan_text(scan, &behavior) && text_is(behavior, "Removed");
+        else if (text_is(key, "invert"))
+            (void)json_scan_bool(scan, &invert);
+    }
+    if (scan->status != SNUG_OK) return false;
+    if (!pattern) return json_scan_fail(scan, FAULT_MISSING, "Split without a pattern");
+    return (removed && invert) ||
+           json_scan_fail(scan, FAULT_UNSUPPORTED, "Split that does not keep its matches alone");
+}
+
+static bool read_bytes(PretokenizerStep *step, JsonScan *scan)
+{
+    *step = (PretokenizerStep){ .kind = PRETOKENIZER_BYTES, .words = true, .lead = true };
+    (void)json_scan_object(scan);
+    for (TextView key; json_scan_key(scan, &key);) {
+        if (json_scan_peek(scan) == JSON_KIND_NULL)
+            (void)json_scan_null(scan);
+        else if (text_is(key, "use_regex"))
+            (void)json_scan_bool(scan, &step->words);
+        else if (text_is(key, "add_prefix_space"))
+            (void)json_scan_bool(scan, &step->lead);
+    }
+    return scan->status == SNUG_OK;
+}
+
 bool pretokenizer_read(Pretokenizer *pretokenizer, JsonScan *scan)
 {
+    static const struct {
+        const char *type;
+        bool (*read)(PretokenizerStep *step, JsonScan *scan);
+    } KINDS[] = { { "Metaspace", read_metaspace },
+                  { "WhitespaceSplit", read_whitespace },
+                  { "Split", read_split },
+                  { "ByteLevel", read_bytes } };
     TextView type;
     if (json_scan_peek(scan) == JSON_KIND_NULL) return json_scan_null(scan);
     if (!part_type(scan, &type)) return false;
     if (text_is(type, "Sequence")) return read_sequence(pretokenizer, scan);
-    bool metaspace = text_is(type, "Metaspace");
-    if (!metaspace && !text_is(type, "WhitespaceSplit"))
-        return part_refuse(scan, "pre_tokenizer", type);
-    if (pretokenizer->n == PRETOKENIZER_MAX_STEPS)
-        return json_scan_fail(scan, FAULT_TOO_LARGE, "more than %d pre_tokenizers",
-                              PRETOKENIZER_MAX_STEPS);
-    PretokenizerStep *step = &pretokenizer->step[pretokenizer->n++];
-    if (metaspace) return read_metaspace(step, scan);
-    *step = (PretokenizerStep){ .kind = PRETOKENIZER_WHITESPACE };
-    return json_scan_skip(scan);
+    for (size_t i = 0; i < COUNT(KINDS); i++) {
+        if (!text_is(type, KINDS[i].type)) continue;
+        if (pretokenizer->n == PRETOKENIZER_MAX_STEPS)
+            return json_scan_fail(scan, FAULT_TOO_LARGE, "more than %d pre_tokenizers",
+                                  PRETOKENIZER_MAX_STEPS);
+        return KINDS[i].read(&pretokenizer->step[pretokenizer->n++], scan);
+    }
+    return part_refuse(scan, "pre_tokenizer", type);
 }
 
 /* ---- steps ---- */
@@ -160,6 +219,78 @@ static void metaspace(const PretokenizerStep *step, const char *in, Piece from, 
     push(pieces, word, text->n - word, start_end);
 }
 
+static void words(const PretokenizerStep *step, const char *in, Piece from, TextBuilder *text,
+                  List *pieces)
+{
+    const size_t base = text->n, start_end = base + from.start_bytes;
+    const TextView view = { in + from.at, from.n };
+    size_t n;
+    text_add(text, view.at, view.n);
+    for (size_t at = 0; words_next(step->pattern, view, &at, &n); at += n)
+        push(pieces, base + at, n, start_end);
+}
+
+/* GPT-2's alphabet: visible Latin-1 stands for itself, the 68 others for U+0100 and on. */
+static uint32_t visible(unsigned char byte)
+{
+    if (byte < 33) return 0x100u + byte;
+    if (byte >= 127 && byte <= 160) return 0x100u + 33u + (byte - 127u);
+    return byte == 173 ? 0x100u + 67u : byte;
+}
+
+static void add_visible(const char *bytes, size_t n, TextBuilder *text, List *pieces)
+{
+    const size_t begin = text->n;
+    for (size_t i = 0; i < n; i++) {
+        char code[4];
+        const int length = text_utf8_put(code, visible((unsigned char)bytes[i]));
+        text_add(text, code, (size_t)length);
+    }
+    push(pieces, begin, text->n - begin, 0);
+}
+
+/* Where a byte came from is not carried on: only Metaspace asks, and none follows a ByteLevel. */
+static void byte_level(const PretokenizerStep *step, const char *in, Piece from, TextBuilder *text,
+                       List *pieces)
+{
+    TextBuilder led;
+    TextView view = { in + from.at, from.n };
+    text_init(&led, text->heap, text->label);
+    if (step->lead && view.at[0] != ' ') {
+        text_add(&led, " ", 1);
+        text_add(&led, view.at, view.n);
+        view = (TextView){ led.at, led.n };
+    }
+    size_t n;
+    if (led.failed)
+        text->failed = true;
+    else if (!step->words)
+        add_visible(view.at, view.n, text, pieces);
+    else
+        for (size_t at = 0; words_next(WORDS_GPT2, view, &at, &n); at += n)
+            add_visible(view.at + at, n, text, pieces);
+    text_release(&led);
+}
+
+static void run_step(const PretokenizerStep *step, const char *in, Piece from, TextBuilder *text,
+                     List *pieces)
+{
+    switch (step->kind) {
+    case PRETOKENIZER_WHITESPACE:
+        whitespace(in, from, text, pieces);
+        break;
+    case PRETOKENIZER_WORDS:
+        words(step, in, from, text, pieces);
+        break;
+    case PRETOKENIZER_BYTES:
+        byte_level(step, in, from, text, pieces);
+        break;
+    case PRETOKENIZER_METASPACE:
+    default:
+        metaspace(step, in, from, text, pieces);
+    }
+}
+
 SnugStatus pretokenizer_run(const Pretokenizer *pretokenizer, TextView in, size_t start_bytes,
                             TextBuilder *text, List *pieces, SnugError *err)
 {
@@ -180,12 +311,8 @@ SnugStatus pretokenizer_run(const Pretokenizer *pretokenizer, TextView in, size_
         *pieces = swap_pieces;
         text->n = pieces->n = 0;
         const Piece *from = pieces_before.at;
-        for (size_t k = 0; k < pieces_before.n; k++) {
-            if (step->kind == PRETOKENIZER_WHITESPACE)
-                whitespace(text_before.at, from[k], text, pieces);
-            else
-                metaspace(step, text_before.at, from[k], text, pieces);
-        }
+        for (size_t k = 0; k < pieces_before.n; k++)
+            run_step(step, text_before.at, from[k], text, pieces);
     }
     text_release(&text_before);
     list_release(&pieces_before);

@@ -1,14 +1,20 @@
-/* pretokenizer.h  The "pre_tokenizer" of tokenizer.json: Sequence, WhitespaceSplit, Metaspace.
- * Any other type is refused by name when the file is read. */
+/* pretokenizer.h  The "pre_tokenizer" of tokenizer.json: Sequence, WhitespaceSplit, Metaspace,
+ * Split (by the patterns of words.h), ByteLevel. Any other is refused by name when the file is read. */
 #ifndef TEXT_PRETOKENIZER_H
 #define TEXT_PRETOKENIZER_H
 
 #include "base/json_scan.h"
 #include "text/passage.h"
+#include "text/words.h"
 
 enum { PRETOKENIZER_MAX_STEPS = 16 };
 
-typedef enum PretokenizerKind { PRETOKENIZER_WHITESPACE, PRETOKENIZER_METASPACE } PretokenizerKind;
+typedef enum PretokenizerKind {
+    PRETOKENIZER_WHITESPACE,
+    PRETOKENIZER_METASPACE,
+    PRETOKENIZER_WORDS, /**< Split: matches stay, what lies between goes */
+    PRETOKENIZER_BYTES  /**< ByteLevel: every byte becomes a visible character */
+} PretokenizerKind;
 
 typedef enum PretokenizerPrefix { PREFIX_ALWAYS, PREFIX_FIRST, PREFIX_NEVER } PretokenizerPrefix;
 
@@ -18,6 +24,9 @@ typedef struct PretokenizerStep {
     bool split;                /**< METASPACE: cut before every mark */
     char mark[4];              /**< METASPACE: what stands for a space, one character */
     size_t mark_bytes;
+    WordPattern pattern; /**< WORDS */
+    bool words;          /**< BYTES: cut by WORDS_GPT2 first */
+    bool lead;           /**< BYTES: a space in front if there is none */
 } PretokenizerStep;
 
 /** Steps in order; none for null. */

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "text/bpe_files.h"
 #include "text/spiece.h"
 #include "text/tokenizer_json.h"
 
@@ -24,6 +25,7 @@ struct Tokenizer {
 /** Files of a tokenizer folder, or of a single path: then `config` is NULL. */
 typedef struct Paths {
     const char *model, *config;
+    const char *merges; /**< with `model` as vocab.json */
 } Paths;
 
 static SnugStatus no_memory(const char *path, SnugError *err)
@@ -50,19 +52,19 @@ static SnugStatus find_files(const char *path, Arena *arena, Paths *out, SnugErr
                                           NULL };
     static const char *const CONFIGS[] = { "tokenizer_config.json", "special_tokens_map.json",
                                            NULL };
-    static const char *const BPE[] = { "merges.txt", NULL };
-    const char *merges;
+    static const char *const VOCAB[] = { "vocab.json", NULL }, *const MERGES[] = { "merges.txt",
+                                                                                   NULL };
     *out = (Paths){ .model = path };
     if (file_type(path) != FILE_DIRECTORY) return SNUG_OK;
     TRY(pick(path, MODELS, arena, &out->model, err));
     TRY(pick(path, CONFIGS, arena, &out->config, err));
     if (out->model) return SNUG_OK;
-    TRY(pick(path, BPE, arena, &merges, err));
-    if (merges)
-        return fault_set(err, FAULT_UNSUPPORTED, path, "tokenizer", NULL,
-                         "a BPE tokenizer (vocab.json and merges.txt)");
+    TRY(pick(path, VOCAB, arena, &out->model, err));
+    TRY(pick(path, MERGES, arena, &out->merges, err));
+    if (out->model && out->merges) return SNUG_OK;
     return fault_set(err, FAULT_MISSING, path, "tokenizer", NULL,
-                     "neither tokenizer.json nor spiece.model in this folder");
+                     "no tokenizer.json, no spiece.model, no vocab.json with merges.txt in this "
+                     "folder");
 }
 
 static SnugStatus read_bytes(const char *path, Arena *arena, TextView *out, SnugError *err)
@@ -84,10 +86,16 @@ static bool looks_like_json(TextView bytes)
     return i < bytes.n && bytes.at[i] == '{';
 }
 
-static SnugStatus read_model(Tokenizer *tokenizer, const char *path, Arena *scratch, SnugError *err)
+static SnugStatus read_model(Tokenizer *tokenizer, const Paths *paths, Json config, Arena *scratch,
+                             SnugError *err)
 {
     TextView bytes;
-    TRY(read_bytes(path, scratch, &bytes, err));
+    const char *path = paths->model;
+    if (paths->merges) {
+        const BpeFiles files = { path, paths->merges, config };
+        TRY(bpe_files_retell(&files, scratch, &bytes, err));
+    } else
+        TRY(read_bytes(path, scratch, &bytes, err));
     tokenizer->is_json = looks_like_json(bytes);
     if (tokenizer->is_json)
         return tokenizer_json_read(&tokenizer->json, bytes, path, &tokenizer->arena, err);
@@ -111,25 +119,28 @@ static SnugStatus settle_json(Tokenizer *tokenizer, Json config, SnugError *err)
     const TokenizerJson *json = &tokenizer->json;
     tokenizer->pad_id = tokenizer_json_find(json, (TextView){ pad, strlen(pad) });
     tokenizer->eos_id = tokenizer_json_find(json, (TextView){ eos, strlen(eos) });
-    tokenizer->unk_id = json->unigram.unk_id;
+    tokenizer->unk_id = json->unk_id;
     return SNUG_OK;
 }
 
-static SnugStatus settle_roles(Tokenizer *tokenizer, const char *config, SnugError *err)
+static SnugStatus settle_roles(Tokenizer *tokenizer, Json config, SnugError *err)
 {
-    if (!tokenizer->is_json) {
-        tokenizer->pad_id = tokenizer->spiece.pad_id;
-        tokenizer->eos_id = tokenizer->spiece.eos_id;
-        tokenizer->unk_id = tokenizer->spiece.unk_id;
-        return SNUG_OK;
-    }
+    if (tokenizer->is_json) return settle_json(tokenizer, config, err);
+    tokenizer->pad_id = tokenizer->spiece.pad_id;
+    tokenizer->eos_id = tokenizer->spiece.eos_id;
+    tokenizer->unk_id = tokenizer->spiece.unk_id;
+    return SNUG_OK;
+}
+
+static SnugStatus open_files(Tokenizer *tokenizer, const char *path, Arena *scratch, SnugError *err)
+{
+    Paths paths;
     JsonDoc *doc = NULL;
-    Json root = { .doc = NULL };
-    if (config) {
-        TRY(json_open(&doc, tokenizer->heap, config, err));
-        root = json_root(doc);
-    }
-    SnugStatus status = settle_json(tokenizer, root, err);
+    TRY(find_files(path, scratch, &paths, err));
+    if (paths.config) TRY(json_open(&doc, tokenizer->heap, paths.config, err));
+    const Json config = doc ? json_root(doc) : (Json){ .doc = NULL };
+    SnugStatus status = read_model(tokenizer, &paths, config, scratch, err);
+    if (status == SNUG_OK) status = settle_roles(tokenizer, config, err);
     json_close(doc);
     return status;
 }
@@ -137,16 +148,13 @@ static SnugStatus settle_roles(Tokenizer *tokenizer, const char *config, SnugErr
 SnugStatus tokenizer_open(Tokenizer **out, Heap *heap, const char *path, SnugError *err)
 {
     Arena scratch;
-    Paths paths;
     *out = NULL;
     Tokenizer *tokenizer = heap_take(heap, sizeof *tokenizer, "tokenizer");
     if (!tokenizer) return no_memory(path, err);
     tokenizer->heap = heap;
     arena_init(&tokenizer->arena, heap, "tokenizer");
     arena_init(&scratch, heap, "text");
-    SnugStatus status = find_files(path, &scratch, &paths, err);
-    if (status == SNUG_OK) status = read_model(tokenizer, paths.model, &scratch, err);
-    if (status == SNUG_OK) status = settle_roles(tokenizer, paths.config, err);
+    const SnugStatus status = open_files(tokenizer, path, &scratch, err);
     arena_release(&scratch);
     if (status == SNUG_OK)
         *out = tokenizer;

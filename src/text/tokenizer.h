@@ -6,9 +6,10 @@
  *     status = tokenizer_encode(t, prompt, 512, arena, &ids, &n, err);
  *     tokenizer_close(t);
  *
- * tokenizer.json (Hugging Face tokenizers) with a Unigram model: T5, umT5. spiece.model
- * (sentencepiece) only where there is no tokenizer.json; its ids differ for rare text (spiece.h).
- * Clean the prompt first where the reference does (clean.h). CLIP's BPE is not there yet.
+ * tokenizer.json (Hugging Face tokenizers) with a Unigram model (T5, umT5) or BPE (CLIP).
+ * spiece.model (sentencepiece) and CLIP's vocab.json with merges.txt only where there is no
+ * tokenizer.json; spiece's ids differ for rare text (spiece.h).
+ * Clean the prompt first where the reference does (clean.h).
  * umT5's 256,300 pieces take about 8 MB. Unicode tables are those of the installed utf8proc. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
@@ -28,8 +29,9 @@ typedef struct Tokenizer Tokenizer;
 
 /**
  * Load a tokenizer.
- * @param path  folder with tokenizer.json or spiece.model (its tokenizer_config.json or
- *              special_tokens_map.json names the special tokens), or one such file
+ * @param path  folder with tokenizer.json, spiece.model or vocab.json and merges.txt (its
+ *              tokenizer_config.json or special_tokens_map.json names the special tokens), or one
+ *              file of the first two kinds
  * @param out   owned by the caller (tokenizer_close); NULL after a failure
  * @return SNUG_OK; SNUG_ERR_FILE: absent, malformed, or with a part that is not implemented, which
  *         err names; SNUG_ERR_IO; SNUG_ERR_MEMORY

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "text/bpe_json.h"
 #include "text/part.h"
 
 /* ---- the model ---- */
@@ -131,12 +132,30 @@ static bool read_model_fields(Model *model, JsonScan *scan)
     return scan->status == SNUG_OK;
 }
 
+/* Early BPE files have no type: merges tell. */
+static bool has_merges(JsonScan scan)
+{
+    SnugError unused; /* the real reading reports */
+    bool found = false;
+    scan.err = &unused;
+    (void)json_scan_object(&scan);
+    for (TextView key; json_scan_key(&scan, &key);)
+        if (text_is(key, "merges")) found = true;
+    return found && scan.status == SNUG_OK;
+}
+
 static bool read_model(TokenizerJson *json, JsonScan *scan, Arena *arena)
 {
     Model model = { .unk_id = -1 };
     TextView type;
     if (!part_type(scan, &type)) return false;
     JsonScan here = *scan;
+    if (text_is(type, "BPE") || (type.n == 0 && has_merges(*scan))) {
+        json->is_bpe = true;
+        if (!bpe_json_read(&json->bpe, &json->vocab, scan, arena)) return false;
+        json->unk_id = json->bpe.unk_id;
+        return true;
+    }
     if (!read_model_fields(&model, scan)) return false;
     /* files of early versions have no type; then the vocabulary's shape tells */
     bool untyped =
@@ -157,6 +176,7 @@ static bool read_model(TokenizerJson *json, JsonScan *scan, Arena *arena)
         return json_scan_fail(scan, FAULT_BAD, "unk_id %lld of %u pieces", (long long)model.unk_id,
                               json->vocab.n);
     vocab_find_bytes(&json->vocab, json->unigram.byte_id);
+    json->unk_id = json->unigram.unk_id;
     return true;
 }
 
@@ -224,6 +244,35 @@ static bool read_single(TokenizerJson *json, JsonScan *scan, const JsonScan *spe
     return seen || json_scan_fail(scan, FAULT_UNSUPPORTED, "template without the text itself");
 }
 
+/* ["</s>", 2] */
+static bool read_special(JsonScan *scan, int32_t *ids, int *n)
+{
+    TextView text;
+    uint64_t id = 0;
+    bool good = json_scan_array(scan) && json_scan_item(scan) && json_scan_text(scan, &text) &&
+                json_scan_item(scan) && json_scan_u64(scan, &id);
+    if (scan->status != SNUG_OK) return false;
+    if (!good || json_scan_item(scan) || id > INT32_MAX)
+        return json_scan_fail(scan, FAULT_BAD, "a special token that is not [text, id]");
+    ids[(*n)++] = (int32_t)id;
+    return true;
+}
+
+/* cls before the text, sep behind it. */
+static bool read_roberta(TokenizerJson *json, JsonScan *scan)
+{
+    (void)json_scan_object(scan);
+    for (TextView key; json_scan_key(scan, &key);) {
+        if (text_is(key, "cls") && json->n_before == 0)
+            (void)read_special(scan, json->before, &json->n_before);
+        else if (text_is(key, "sep") && json->n_after == 0)
+            (void)read_special(scan, json->after, &json->n_after);
+    }
+    if (scan->status != SNUG_OK) return false;
+    return (json->n_before && json->n_after) ||
+           json_scan_fail(scan, FAULT_MISSING, "RobertaProcessing without cls or sep");
+}
+
 static bool read_template(TokenizerJson *json, JsonScan *scan)
 {
     TextView type;
@@ -231,6 +280,8 @@ static bool read_template(TokenizerJson *json, JsonScan *scan)
     bool has_single = false, has_specials = false;
     if (json_scan_peek(scan) == JSON_KIND_NULL) return json_scan_null(scan);
     if (!part_type(scan, &type)) return false;
+    if (text_is(type, "ByteLevel")) return json_scan_skip(scan); /* offsets only */
+    if (text_is(type, "RobertaProcessing")) return read_roberta(json, scan);
     if (!text_is(type, "TemplateProcessing")) return part_refuse(scan, "post_processor", type);
     (void)json_scan_object(scan);
     for (TextView key; json_scan_key(scan, &key);) {
@@ -375,6 +426,10 @@ static SnugStatus encode_stretch(Work *work, TextView text, size_t start_bytes)
     const Piece *piece = work->pieces.at;
     for (size_t i = 0; i < work->pieces.n && work->ids->n < work->limit; i++) {
         TextView view = { work->text.at + piece[i].at, piece[i].n };
+        if (json->is_bpe) {
+            TRY(bpe_encode(&json->bpe, view, work->ids, work->err));
+            continue;
+        }
         TRY(unigram_encode(&json->unigram, view, work->plain ? 1u << VOCAB_SPECIAL : 0, work->ids,
                            work->err));
     }

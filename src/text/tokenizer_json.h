@@ -1,14 +1,14 @@
 /* tokenizer_json.h  A tokenizer as Hugging Face's library saves it (tokenizer.json).
  *
- * Read: Unigram models with the parts named in normalizer.h and pretokenizer.h, added tokens, a
- * TemplateProcessing. The BPE models of CLIP and Qwen are a second `model` beside Unigram, with
- * Split and ByteLevel steps: they come with the pipelines that need them; until then such a file
- * is refused by the name of what is missing. "decoder", "truncation" and "padding" are ignored:
- * text is only encoded here, and how long it may be is the caller's decision. */
+ * Read: Unigram (T5) and BPE (CLIP) models with the parts named in normalizer.h and pretokenizer.h,
+ * added tokens, a TemplateProcessing or RobertaProcessing. Other parts are refused by name.
+ * "decoder", "truncation" and "padding" are ignored: text is only encoded here, and how long it may
+ * be is the caller's decision. */
 #ifndef TEXT_TOKENIZER_JSON_H
 #define TEXT_TOKENIZER_JSON_H
 
 #include "text/added.h"
+#include "text/bpe.h"
 #include "text/normalizer.h"
 #include "text/pretokenizer.h"
 #include "text/unigram.h"
@@ -19,7 +19,10 @@ typedef struct TokenizerJson {
     Normalizer normalizer;
     Pretokenizer pretokenizer;
     Vocab vocab;
-    Unigram unigram; /**< its unk_id is the tokenizer's */
+    bool is_bpe; /**< which of the two models below is in use */
+    Unigram unigram;
+    Bpe bpe;
+    int32_t unk_id;
     Added added;
     int n_before, n_after; /**< ids the template puts around a text */
     int32_t before[TOKENIZER_JSON_MAX_SPECIALS], after[TOKENIZER_JSON_MAX_SPECIALS];

@@ -13,6 +13,9 @@
 bool unicode_is_space(uint32_t code);
 /** \w of the tokenizers' regexes: Alphabetic, marks, decimal digits, connectors, joiners. */
 bool unicode_is_word(uint32_t code);
+/** \p{L} and \p{N} of the tokenizers' regexes. */
+bool unicode_is_letter(uint32_t code);
+bool unicode_is_number(uint32_t code);
 /** Nd: a decimal digit of any script. */
 bool unicode_is_digit(uint32_t code);
 

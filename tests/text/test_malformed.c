@@ -225,15 +225,15 @@ TEST(malformed, tk8_parts_that_are_not_implemented_are_named)
     refused((Parts){ .normalizer = "{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},"
                                    "\"content\":\"x\"}" },
             "not supported", "pattern");
-    refused((Parts){ .pretokenizer = "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}" },
-            "not supported", "pre_tokenizer of type 'ByteLevel'");
+    refused((Parts){ .pretokenizer = "{\"type\":\"Digits\",\"individual_digits\":false}" },
+            "not supported", "pre_tokenizer of type 'Digits'");
     refused((Parts){ .pretokenizer = "{\"type\":\"Metaspace\",\"replacement\":\"_\","
                                      "\"prepend_scheme\":\"last\"}" },
             "not supported", "'last'");
-    refused((Parts){ .post = "{\"type\":\"RobertaProcessing\"}" }, "not supported",
-            "'RobertaProcessing'");
-    refused((Parts){ .model = "{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}" }, "not supported",
-            "model of type 'BPE'");
+    refused((Parts){ .post = "{\"type\":\"BertProcessing\"}" }, "not supported",
+            "'BertProcessing'");
+    refused((Parts){ .model = "{\"type\":\"WordPiece\",\"vocab\":{}}" }, "not supported",
+            "model of type 'WordPiece'");
     refused((Parts){ .model = "{\"vocab\":{\"a\":0}}" }, "not supported", "model without a type");
     refused((Parts){ .version = "\"2.0\"" }, "bad version", "2.0");
 }
@@ -274,6 +274,15 @@ TEST(malformed, templates)
     refused((Parts){ .post = POST("[" A "," A "]", "{}") }, "not supported", "one A");
     refused((Parts){ .post = POST("[{\"Sequence\":{\"id\":\"B\"}}]", "{}") }, "not supported", "A");
     refused((Parts){ .post = "{\"type\":\"TemplateProcessing\"}" }, "missing", "single");
+    accepted((Parts){ .post = "{\"type\":\"RobertaProcessing\",\"cls\":[\"a\",2],"
+                              "\"sep\":[\"</s>\",0]}" });
+    refused((Parts){ .post = "{\"type\":\"RobertaProcessing\",\"cls\":[\"a\",2]}" }, "missing",
+            "sep");
+    refused((Parts){ .post = "{\"type\":\"RobertaProcessing\",\"cls\":[2],\"sep\":[2]}" },
+            "bad JSON", "cls");
+    refused((Parts){ .post = "{\"type\":\"RobertaProcessing\",\"cls\":[\"a\",9],"
+                             "\"sep\":[\"</s>\",0]}" },
+            "bad value", "id 9");
 #undef POST
 #undef A
 #undef E
@@ -306,10 +315,10 @@ TEST(malformed, folders_without_a_tokenizer)
                    golden_write("merges.txt", golden_view("#version")));
     *strrchr(folder, '/') = '\0';
     CHECK_INT(tokenizer_open(&t, g.heap, folder, &g.err), SNUG_ERR_FILE);
-    CHECK_HAS(g.err.text, "BPE");
+    CHECK_HAS(g.err.text, "vocab.json with merges.txt");
     (void)snprintf(folder + strlen(folder), 16, "/merges.txt");
     CHECK_INT(remove(folder), 0);
     CHECK_INT(tokenizer_open(&t, g.heap, test_path("text"), &g.err), SNUG_ERR_FILE);
-    CHECK_HAS(g.err.text, "neither tokenizer.json nor spiece.model");
+    CHECK_HAS(g.err.text, "no tokenizer.json, no spiece.model");
     golden_end(&g);
 }
