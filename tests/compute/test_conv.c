@@ -312,10 +312,19 @@ static const ConvShape TILED[] = {
     { 6, 30, 32, 32, 37, { 2, 3, 3, CAUSAL, SAME3, .n_past = 1 } },
 };
 
+/** An emulated machine (SNUG_TEST_BRIEF) leaves out what differs in portable code only: more frames,
+ *  and pasts that are partly there. */
+static bool left_out(size_t i, int n_held)
+{
+    return getenv("SNUG_TEST_BRIEF") &&
+           (TILED[i].frames > 2 || (n_held && n_held < TILED[i].g.n_past));
+}
+
 TEST(conv, winograd_gives_equal_bits_on_every_level_and_thread_count)
 {
     for (size_t i = 0; i < COUNT(TILED); i++)
         for (int n_held = 0; n_held <= TILED[i].g.n_past; n_held++) {
+            if (left_out(i, n_held)) continue;
             Case c;
             open_case(&c, &TILED[i], n_held, DT_F32, i % 2 == 0);
             CHECK_INT(cpu_conv_method(&TILED[i]), CONV_WINOGRAD);
@@ -330,6 +339,7 @@ TEST(conv, winograd_gives_equal_bits_on_every_level_and_thread_count)
 TEST(conv, winograd_error_is_that_of_a_direct_sum)
 {
     for (size_t i = 0; i < COUNT(TILED); i++) {
+        if (left_out(i, 0)) continue;
         Case c;
         open_case(&c, &TILED[i], TILED[i].g.n_past, DT_F32, true);
         run(&c.args, isa_detect(), 2);
