@@ -119,6 +119,8 @@ const WanSpelling WAN_SPELLINGS[] = {
     { WAN_NET_VAE, "decoder.middle.0.residual.0.gamma",
       { .convention = ORIGINAL, ROWS(VAE_FIXED), .tails = VAE_TAILS, .n_tails = (int)COUNT(VAE_TAILS) } },
     { WAN_NET_VAE, "decoder.mid_block.resnets.0.norm1.gamma", { .convention = OURS } },
+    { WAN_NET_IMAGE, "embeddings.patch_embedding.weight", { .convention = TRANSFORMERS } },
+    { WAN_NET_IMAGE, "visual.transformer.0.attn.to_qkv.weight", { .convention = ORIGINAL } },
     { .network = WAN_NETS },
 };
 /* clang-format on */

@@ -16,7 +16,13 @@
 #include "base/arena.h"
 #include "nn/name_map.h"
 
-typedef enum WanNetwork { WAN_NET_TRANSFORMER, WAN_NET_TEXT, WAN_NET_VAE, WAN_NETS } WanNetwork;
+typedef enum WanNetwork {
+    WAN_NET_TRANSFORMER,
+    WAN_NET_TEXT,
+    WAN_NET_VAE,
+    WAN_NET_IMAGE, /**< CLIP of Wan2.1; spells its names itself (models/clip_vision.h) */
+    WAN_NETS
+} WanNetwork;
 
 /** A network under one convention. */
 typedef struct WanSpelling {

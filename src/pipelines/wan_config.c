@@ -12,8 +12,9 @@
 
 WanConfigKind wan_config_kind(Json config, WanNetwork network)
 {
-    static const char *const CLASSES[WAN_NETS] = { "WanTransformer3DModel", "EncoderModel",
-                                                   "AutoencoderKLWan" };
+    static const char *const CLASSES[WAN_NETS] = {
+        [WAN_NET_TRANSFORMER] = "WanTransformer3DModel", [WAN_NET_VAE] = "AutoencoderKLWan"
+    };
     const char *name = NULL, *type = NULL;
     if (json_text(config, "_class_name", NULL, &name, NULL) != SNUG_OK) return WAN_CONFIG_FOREIGN;
     if (json_text(config, "model_type", NULL, &type, NULL) != SNUG_OK) return WAN_CONFIG_FOREIGN;
@@ -21,6 +22,8 @@ WanConfigKind wan_config_kind(Json config, WanNetwork network)
         const bool t5 = type && (strcmp(type, "umt5") == 0 || strcmp(type, "t5") == 0);
         return t5 ? WAN_CONFIG_OURS : WAN_CONFIG_FOREIGN;
     }
+    if (network == WAN_NET_IMAGE)
+        return type && text_starts(type, "clip") ? WAN_CONFIG_OURS : WAN_CONFIG_FOREIGN;
     if (name && strcmp(name, CLASSES[network]) == 0) return WAN_CONFIG_OURS;
     if (network != WAN_NET_TRANSFORMER) return WAN_CONFIG_FOREIGN;
     if (json_has(config, "num_attention_heads")) return WAN_CONFIG_OURS;

@@ -26,8 +26,6 @@ static const struct {
       "a HunyuanVideo transformer", false },
     { "decoder.mid.block_1.norm1.weight", "an image VAE", false },
     { "decoder.mid_block.resnets.0.norm1.weight", "an image VAE", false },
-    { "visual.transformer.0.attn.to_qkv.weight", "a CLIP image encoder", false },
-    { "vision_model.encoder.layers.0.self_attn.q_proj.weight", "a CLIP image encoder", false },
     { "text_model.encoder.layers.0.self_attn.q_proj.weight", "a CLIP text encoder", false },
 };
 
@@ -103,7 +101,8 @@ void wan_file_close(WanFile *file)
 const char *wan_network_words(WanNetwork network)
 {
     static const char *const WORDS[WAN_NETS + 1] = { "a Wan transformer", "a T5 text encoder",
-                                                     "a Wan video VAE", "nothing snug knows" };
+                                                     "a Wan video VAE", "a CLIP image encoder",
+                                                     "nothing snug knows" };
     return WORDS[network];
 }
 

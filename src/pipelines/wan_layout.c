@@ -28,6 +28,10 @@ static const struct {
     [WAN_TEXT_ENCODER] = { "text_encoder", "text encoder (models_t5_umt5-xxl-enc-bf16.pth)",
                            "text-encoder", WAN_NET_TEXT },
     [WAN_VAE] = { "vae", "VAE (Wan2.1_VAE.pth or Wan2.2_VAE.pth)", "vae", WAN_NET_VAE },
+    [WAN_IMAGE_ENCODER] = { "image_encoder",
+                            "image encoder "
+                            "(models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth)",
+                            "image-encoder", WAN_NET_IMAGE },
 };
 
 const char *wan_role_name(WanRole role)
@@ -112,6 +116,11 @@ static SnugStatus configure(WanLayout *l, WanPart *part, WanNetwork network, Snu
     WanConfigKind kind;
     JsonDoc *doc = NULL;
     TRY(read_config(l, part, network, &beside, &kind, err));
+    if (network == WAN_NET_IMAGE) { /* it knows its sizes from the tensors, too */
+        part->config = beside;
+        part->config_from = kind == WAN_CONFIG_OURS ? "config.json" : "tensor shapes";
+        return SNUG_OK;
+    }
     const bool numbered = network == WAN_NET_VAE && part->names.n_rows > 0;
     if (kind != WAN_CONFIG_OURS || numbered) {
         TRY(derive(l, part, network, beside, &doc, err));
@@ -184,6 +193,16 @@ static SnugStatus take_component(WanLayout *l, WanRole role, SnugError *err)
     return l->warnings ? SNUG_OK : no_memory(l->path, err);
 }
 
+/* The configuration of a component that is no network. */
+static SnugStatus settings_of(WanLayout *l, const char *name, Json *out, SnugError *err)
+{
+    Component *c = NULL;
+    if (!model_dir_has(l->dir, name)) return SNUG_OK;
+    TRY(model_dir_component(l->dir, name, &c, err));
+    *out = c->config;
+    return SNUG_OK;
+}
+
 static SnugStatus open_diffusers(WanLayout *l, SnugError *err)
 {
     Component *c = NULL;
@@ -195,10 +214,8 @@ static SnugStatus open_diffusers(WanLayout *l, SnugError *err)
     const bool own = l->part[WAN_TRANSFORMER].path != NULL;
     for (WanRole role = 0; role < WAN_ROLES; role++)
         if (role != WAN_TRANSFORMER_LOW || !own) TRY(take_component(l, role, err));
-    if (model_dir_has(l->dir, "scheduler")) {
-        TRY(model_dir_component(l->dir, "scheduler", &c, err));
-        l->scheduler = c->config;
-    }
+    TRY(settings_of(l, "scheduler", &l->scheduler, err));
+    TRY(settings_of(l, "image_processor", &l->image_processor, err));
     if (l->tokenizer || !model_dir_has(l->dir, "tokenizer")) return SNUG_OK;
     TRY(model_dir_component(l->dir, "tokenizer", &c, err));
     l->tokenizer = c->path;
@@ -298,7 +315,7 @@ static SnugStatus open_model(WanLayout *l, const char *path, SnugError *err)
 SnugStatus wan_layout_init(WanLayout *l, Arena *arena, const WanPaths *paths, SnugError *err)
 {
     const char *const named[WAN_ROLES] = { paths->transformer, paths->transformer_low,
-                                           paths->text_encoder, paths->vae };
+                                           paths->text_encoder, paths->vae, paths->image_encoder };
     *l = (WanLayout){ .arena = arena, .form = "single files", .published = true, .warnings = "" };
     l->path = paths->model;
     for (int i = 0; i < WAN_ROLES && !l->path; i++)
@@ -330,6 +347,11 @@ void wan_layout_release(WanLayout *l)
 static bool is_needed(const WanLayout *l, WanRole role)
 {
     const WanPart *first = &l->part[WAN_TRANSFORMER];
+    if (role == WAN_IMAGE_ENCODER) {
+        int64_t dim = 0;
+        return first->path &&
+               json_int(first->config, "image_dim", 0, 0, INT32_MAX, &dim, NULL) == SNUG_OK && dim;
+    }
     if (role != WAN_TRANSFORMER_LOW) return true;
     return !l->dir && first->path && wan_scan_is_high(l, first->path);
 }

@@ -20,8 +20,8 @@
 /** What a user names; all may be NULL. */
 typedef struct WanPaths {
     const char *model; /**< folder or file with everything that is not named below */
-    const char *transformer, *transformer_low, *text_encoder, *vae,
-        *tokenizer; /**< file or folder */
+    /* each a file or folder */
+    const char *transformer, *transformer_low, *text_encoder, *vae, *image_encoder, *tokenizer;
 } WanPaths;
 
 typedef enum WanRole {
@@ -29,6 +29,7 @@ typedef enum WanRole {
     WAN_TRANSFORMER_LOW,
     WAN_TEXT_ENCODER,
     WAN_VAE,
+    WAN_IMAGE_ENCODER, /**< Wan2.1 image to video only */
     WAN_ROLES
 } WanRole;
 
@@ -38,7 +39,7 @@ typedef struct WanPart {
     const char *class_name;  /**< as model_index.json says, or NULL */
     const char *config_from; /**< "config.json", "tensor shapes", ... */
     const Checkpoint *weights;
-    Json config; /**< as diffusers or transformers write it */
+    Json config; /**< as diffusers or transformers write it; of an image encoder perhaps absent */
     NameMap names;
 } WanPart;
 
@@ -50,6 +51,7 @@ typedef struct WanLayout {
     const char *tokenizer; /**< file or folder; NULL: none found */
     Json index;            /**< root of model_index.json, or absent */
     Json scheduler;        /**< scheduler_config.json, or absent */
+    Json image_processor;  /**< preprocessor_config.json, or absent */
     const char *warnings;  /**< lines; "" if nothing is odd */
     /* private */
     Arena *arena;
@@ -71,9 +73,9 @@ SNUG_MUST_USE SnugStatus wan_layout_init(WanLayout *layout, Arena *arena, const 
                                          SnugError *err);
 void wan_layout_release(WanLayout *layout);
 
-/** "transformer", "transformer_2", "text_encoder", "vae": the names of diffusers. */
+/** "transformer", "transformer_2", "text_encoder", "vae", "image_encoder": the names of diffusers. */
 const char *wan_role_name(WanRole role);
-/** "transformer", "transformer-low", "text-encoder", "vae": the options. */
+/** "transformer", "transformer-low", "text-encoder", "vae", "image-encoder": the options. */
 const char *wan_role_flag(WanRole role);
 WanNetwork wan_role_network(WanRole role);
 /** Everything a run needs that was not found, in words ("" if nothing is missing). */

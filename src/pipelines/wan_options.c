@@ -10,6 +10,7 @@ const Option WAN_OPTIONS[] = {
     { { "transformer-low", SNUG_OPTION_PATH, NULL, 0, 0, "PATH", "file or folder of the low-noise transformer" }, AT(paths.transformer_low) },
     { { "text-encoder", SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "file or folder of the text encoder" }, AT(paths.text_encoder) },
     { { "vae",          SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "file or folder of the VAE" }, AT(paths.vae) },
+    { { "image-encoder", SNUG_OPTION_PATH, NULL, 0, 0, "PATH", "file or folder of the CLIP image encoder (Wan2.1 image to video)" }, AT(paths.image_encoder) },
     { { "tokenizer",    SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "tokenizer.json, spiece.model, or their folder" }, AT(paths.tokenizer) },
     { { "prompt",       SNUG_OPTION_TEXT,  "",   0, 0, "TEXT", "what to show" }, AT(prompt) },
     { { "negative",     SNUG_OPTION_TEXT,  NULL, 0, 0, "TEXT", "what to avoid; not given: the published negative prompt for original Wan files, none for diffusers folders" }, AT(negative) },
