@@ -37,11 +37,15 @@ SNUG_API int snug_exit_code(SnugStatus status);
 typedef struct SnugEngine SnugEngine;
 
 typedef struct SnugEngineOptions {
-    size_t ram_bytes;   /**< hard limit of the process's resident memory; 0: what is free now, less
+    size_t ram_bytes;    /**< hard limit of the process's resident memory; 0: what is free now, less
                              a reserve */
-    int threads;        /**< compute threads; 0: one per usable processor */
-    const char *isa;    /**< "ref", "avx2", "avx512", "neon"; NULL: the best that runs here */
-    const char *device; /**< "cpu"; NULL: "cpu" */
+    int threads;         /**< compute threads; 0: one per usable processor */
+    const char *isa;     /**< "ref", "avx2", "avx512", "neon"; NULL: the best that runs here */
+    const char *device;  /**< "cpu"; NULL: "cpu" */
+    const char *profile; /**< file of snug_profile_measure, for forecasts; NULL: rough defaults */
+    bool
+        profile_optional; /**< a profile that is absent, malformed or another machine's is not used,
+                                and snug_engine_profile_note says so; else it is an error */
 } SnugEngineOptions;
 
 /** *out is NULL after a failure. SNUG_ERR_ARG: an instruction set or device this machine lacks. */
@@ -55,6 +59,11 @@ SNUG_API size_t snug_engine_ram_bytes(const SnugEngine *engine);
 /** Compute threads and instruction set in use. */
 SNUG_API int snug_engine_threads(const SnugEngine *engine);
 SNUG_API const char *snug_engine_isa(const SnugEngine *engine);
+
+/** Why forecasts are rough: no profile, or one that cannot be used; "" when all is well. */
+SNUG_API const char *snug_engine_profile_note(const SnugEngine *engine);
+/** The profile in use, as a table for people or as JSON; owned by the engine. */
+SNUG_API const char *snug_engine_profile_text(SnugEngine *engine, bool json);
 
 /** "8GiB", "512MiB", "1.5GB" -> bytes. SNUG_ERR_ARG for anything else. */
 SNUG_API SNUG_MUST_USE SnugStatus snug_parse_bytes(const char *text, size_t *out, SnugError *err);
@@ -170,6 +179,41 @@ SNUG_API SNUG_MUST_USE SnugStatus snug_run(SnugJob *job, const SnugPlan *plan,
 SNUG_API SnugFigures snug_job_figures(const SnugJob *job);
 /** Where the memory went in the last run, a table for people; owned by the job. */
 SNUG_API const char *snug_job_memory_text(const SnugJob *job);
+
+/* ---- machine -------------------------------------------------------------------------------- */
+
+typedef struct SnugMeasureOptions {
+    const char *path;        /**< the profile is written there; NULL: it is only used */
+    const char *disk_folder; /**< its disk is measured with a file that is removed again */
+    bool quick;              /**< small shapes, one call each, for tests: rates are rough */
+} SnugMeasureOptions;
+
+/**
+ * Measure this machine: matrix products by rows and stored type, attention, convolution, memory,
+ * disk; about 20 s. The engine uses the result from then on. Takes 224 MiB beside the budget.
+ * @param on_event  SNUG_EVENT_PROGRESS with what is measured in `stage`; may be NULL
+ */
+SNUG_API SNUG_MUST_USE SnugStatus snug_profile_measure(SnugEngine *engine,
+                                                       const SnugMeasureOptions *options,
+                                                       SnugEventFunction *on_event, void *context,
+                                                       SnugError *err);
+
+/** One attention: `batch` problems of `length` queries and keys in `heads` heads of `dim`. */
+typedef struct SnugAttentionBench {
+    int batch, length, heads, dim;
+    int runs; /**< timed calls after one that is not, 1 to SNUG_BENCH_RUNS */
+} SnugAttentionBench;
+enum { SNUG_BENCH_RUNS = 1000000 };
+/** What one call took. */
+typedef struct SnugBench {
+    double best_seconds, median_seconds, mean_seconds;
+    double flops;        /**< of one call */
+    size_t memory_bytes; /**< operands, results and workspace */
+} SnugBench;
+/** SNUG_ERR_ARG: out of range; SNUG_ERR_BUDGET: the operands do not fit the engine's budget. */
+SNUG_API SNUG_MUST_USE SnugStatus snug_bench_attention(SnugBench *out, SnugEngine *engine,
+                                                       const SnugAttentionBench *options,
+                                                       SnugError *err);
 
 /* ---- models --------------------------------------------------------------------------------- */
 

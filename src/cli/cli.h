@@ -13,6 +13,9 @@ enum { CLI_USAGE = 2 };
 int cmd_run(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
 int cmd_models(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_monitor(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 
 /** Engine options and switches shared by run and plan. */
 typedef struct CliOptions {

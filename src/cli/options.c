@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/paths.h"
 
 int cli_fail(SnugStatus status, const SnugError *err)
 {
@@ -27,6 +28,9 @@ static const EngineFlag ENGINE_FLAGS[] = {
     { "device", "NAME", "cpu" },
     { "isa", "NAME", "kernels: ref, avx2, avx512, neon; default: the best that runs here" },
     { "threads", "N", "compute threads; default: all processors" },
+    { "profile", "FILE",
+      "machine profile for forecasts; default: what snug doctor --measure left in the cache "
+      "folder" },
 };
 enum { N_ENGINE_FLAGS = sizeof ENGINE_FLAGS / sizeof ENGINE_FLAGS[0] };
 
@@ -63,6 +67,8 @@ static int set_engine_flag(CliOptions *o, const char *name, const char *value)
         o->engine.threads = (int)n;
     } else if (strcmp(name, "isa") == 0)
         o->engine.isa = value;
+    else if (strcmp(name, "profile") == 0)
+        o->engine.profile = value;
     else
         o->engine.device = value;
     return 0;
@@ -248,6 +254,18 @@ static int apply_to_job(const Settings *s, SnugJob *job, const char *pipeline)
     return 0;
 }
 
+/* With the profile that snug doctor left, unless one was named. */
+static SnugStatus open_engine(SnugEngine **engine, const SnugEngineOptions *options, SnugError *err)
+{
+    char path[PATHS_MAX];
+    SnugEngineOptions o = *options;
+    if (!o.profile && paths_cache(path, "profile.json")) {
+        o.profile = path;
+        o.profile_optional = true;
+    }
+    return snug_engine_open(engine, &o, err);
+}
+
 static int open_all(Settings *s, SnugEngine **engine, SnugJob **job, CliOptions *options,
                     const char *pipeline, int argc, char **argv)
 {
@@ -259,7 +277,7 @@ static int open_all(Settings *s, SnugEngine **engine, SnugJob **job, CliOptions 
             code = set_engine_flag(options, s->at[i].name, s->at[i].value);
     if (code) return code;
     SnugError err = { { 0 } };
-    SnugStatus status = snug_engine_open(engine, &options->engine, &err);
+    SnugStatus status = open_engine(engine, &options->engine, &err);
     if (status == SNUG_OK) status = snug_job_create(job, *engine, pipeline, &err);
     if (status != SNUG_OK) return cli_fail(status, &err);
     return apply_to_job(s, *job, pipeline);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/json_out.h"
 
 void cli_progress_init(CliProgress *progress, const CliOptions *options)
 {
@@ -29,24 +30,10 @@ static const char *kind_name(SnugEventKind kind)
     }
 }
 
-static void print_json_text(const char *text)
-{
-    (void)putchar('"');
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            (void)printf("\\%c", *c);
-        else if (*c < 32)
-            (void)printf("\\u%04x", *c);
-        else
-            (void)putchar(*c);
-    }
-    (void)putchar('"');
-}
-
 static void print_event(const SnugEvent *e)
 {
     (void)printf("{\"event\":\"%s\",\"stage\":", kind_name(e->kind));
-    print_json_text(e->stage ? e->stage : "");
+    json_out_text(e->stage ? e->stage : "");
     (void)printf(
         ",\"step\":%d,\"steps\":%d,\"fraction\":%.4f,\"seconds\":%.3f,\"seconds_left\":%.1f,"
         "\"memory_bytes\":%zu,\"budget_bytes\":%zu",
@@ -54,7 +41,7 @@ static void print_event(const SnugEvent *e)
         e->budget_bytes);
     if (e->text) {
         (void)printf(",\"text\":");
-        print_json_text(e->text);
+        json_out_text(e->text);
     }
     (void)printf("}\n");
     (void)fflush(stdout);

@@ -1,5 +1,6 @@
 /* engine.c  Opening the engine: budget, threads, kernels. */
 #include "engine/engine.h"
+#include "engine/speed.h"
 
 #include <sched.h>
 #include <string.h>
@@ -83,10 +84,9 @@ static SnugStatus open_parts(SnugEngine *e, const SnugEngineOptions *o, SnugErro
     if (!e->pool) return error_set(err, SNUG_ERR_MEMORY, "the system refused the compute threads");
     cpu_device_init(&e->cpu, e->pool, isa);
     e->device = cpu_device_table(&e->cpu);
-    e->profile = profile_default(pool_threads(e->pool));
     e->base_rss_bytes = process_rss_bytes();
     e->ram_bytes = o->ram_bytes ? o->ram_bytes : automatic_budget();
-    return SNUG_OK;
+    return speed_open(e, o, err);
 }
 
 SnugStatus snug_engine_open(SnugEngine **out, const SnugEngineOptions *options, SnugError *err)
@@ -113,6 +113,7 @@ void snug_engine_close(SnugEngine *engine)
     if (!engine) return;
     Heap *heap = engine->heap;
     pool_free(engine->pool);
+    speed_close(engine);
     heap_give(heap, engine);
     heap_free(heap);
 }

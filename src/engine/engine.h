@@ -17,7 +17,9 @@ struct SnugEngine {
     Pool *pool;
     CpuDevice cpu;
     Device device;
-    MachineProfile profile; /* for forecasts */
+    MachineProfile profile;            /* for forecasts */
+    char profile_note[512];            /* why it holds defaults; "" when measured */
+    char *profile_text, *profile_json; /* made when asked for */
     size_t ram_bytes;
     size_t base_rss_bytes; /* when the engine was opened */
 };

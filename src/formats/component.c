@@ -161,7 +161,8 @@ static ComponentKind kind_of_class(const char *class_name)
 {
     if (strstr(class_name, "Scheduler")) return COMPONENT_SCHEDULER;
     if (strstr(class_name, "Tokenizer")) return COMPONENT_TOKENIZER;
-    if (text_ends(class_name, "Processor") || text_ends(class_name, "FeatureExtractor"))
+    if (text_ends(class_name, "Processor") || strstr(class_name, "ImageProcessor") ||
+        text_ends(class_name, "FeatureExtractor"))
         return COMPONENT_PROCESSOR;
     return COMPONENT_MODEL;
 }

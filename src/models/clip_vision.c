@@ -215,32 +215,47 @@ static void fill_zero(void *context, float *to, int64_t count)
     memset(to, 0, (size_t)count * sizeof *to);
 }
 
-static Tensor embed(Run *r, const ClipVision *m, Tensor pixels)
+/* [n T, C]: of each picture the class row, then its patches. */
+static Tensor embed(Run *r, const ClipVision *m, int n, const Tensor *pixels)
 {
     const int p = m->cfg.patch_px;
-    Tensor patches = op_patchify(r, pixels, 1, p, p, PATCH_CTHW); /* [T - 1, 3 p p] */
-    Tensor zero = run_input(r, SHAPE(1, m->cfg.dim), fill_zero, NULL);
-    const Tensor rows[2] = { op_add_weight(r, zero, m->class_row),
-                             nn_linear(r, patches, &m->patch) };
-    Tensor x = op_add_weight(r, op_stack(r, 2, rows), m->positions); /* [T, C] */
+    Tensor rows[CLIP_MAX_PICTURES];
+    for (int i = 0; i < n; i++) {
+        Tensor patches = op_patchify(r, pixels[i], 1, p, p, PATCH_CTHW); /* [T - 1, 3 p p] */
+        Tensor zero = run_input(r, SHAPE(1, m->cfg.dim), fill_zero, NULL);
+        const Tensor pair[2] = { op_add_weight(r, zero, m->class_row),
+                                 nn_linear(r, patches, &m->patch) };
+        rows[i] = op_add_weight(r, op_stack(r, 2, pair), m->positions);
+    }
+    Tensor x = n == 1 ? rows[0] : op_stack(r, n, rows);
     return op_layer_norm(r, x, m->pre_norm[0], m->pre_norm[1], m->cfg.eps);
 }
 
-static Tensor attention(Run *r, const ClipVision *m, const ClipVisionLayer *l, Tensor u)
+/* Every picture looks at itself alone. */
+static Tensor attend(Run *r, const ClipVision *m, int n, Heads q, Heads k, Heads v)
 {
-    const int64_t c = m->cfg.dim, d = c / m->cfg.heads;
-    Heads q, k, v;
+    const int64_t t = clip_vision_tokens(&m->cfg), d = m->cfg.dim / m->cfg.heads;
+    Tensor out[CLIP_MAX_PICTURES];
+    for (int i = 0; i < n; i++)
+        out[i] = op_attention(r, (Heads){ op_rows(r, q.x, i * t, t), q.col },
+                              (Heads){ op_rows(r, k.x, i * t, t), k.col },
+                              (Heads){ op_rows(r, v.x, i * t, t), v.col }, m->cfg.heads, d, NULL);
+    return n == 1 ? out[0] : op_stack(r, n, out);
+}
+
+static Tensor attention(Run *r, const ClipVision *m, const ClipVisionLayer *l, int n, Tensor u)
+{
+    const int64_t c = m->cfg.dim;
+    Tensor a;
     if (l->qkv.weight) {
-        Tensor all = nn_linear(r, u, &l->qkv); /* [T, 3 C] */
-        q = (Heads){ all, 0 };
-        k = (Heads){ all, c };
-        v = (Heads){ all, 2 * c };
+        Tensor all = nn_linear(r, u, &l->qkv); /* [n T, 3 C] */
+        a = attend(r, m, n, (Heads){ all, 0 }, (Heads){ all, c }, (Heads){ all, 2 * c });
     } else {
-        q = (Heads){ nn_linear(r, u, &l->q), 0 };
-        k = (Heads){ nn_linear(r, u, &l->k), 0 };
-        v = (Heads){ nn_linear(r, u, &l->v), 0 };
+        const Tensor q = nn_linear(r, u, &l->q), k = nn_linear(r, u, &l->k);
+        const Tensor v = nn_linear(r, u, &l->v);
+        a = attend(r, m, n, (Heads){ q, 0 }, (Heads){ k, 0 }, (Heads){ v, 0 });
     }
-    return nn_linear(r, op_attention(r, q, k, v, m->cfg.heads, d, NULL), &l->o);
+    return nn_linear(r, a, &l->o);
 }
 
 /* x sigmoid(1.702 x) = silu(1.702 x) / 1.702 */
@@ -258,16 +273,16 @@ static Tensor mlp(Run *r, const ClipVision *m, const ClipVisionLayer *l, Tensor 
     return nn_linear(r, quick_gelu(r, nn_linear(r, u, &l->up)), &l->down);
 }
 
-Tensor clip_vision_encode(Run *r, const ClipVision *m, Tensor pixels)
+Tensor clip_vision_encode(Run *r, const ClipVision *m, int n, const Tensor *pixels)
 {
     const float eps = m->cfg.eps;
-    Tensor x = embed(r, m, pixels);
+    Tensor x = embed(r, m, n, pixels);
     run_tap(r, "clip.block", 0, x);
     for (int i = 0; i < m->cfg.layers - 1 && run_ok(r); i++) {
         const ClipVisionLayer *l = &m->layer[i];
         run_block(r);
         Tensor u = op_layer_norm(r, x, l->norm1[0], l->norm1[1], eps);
-        x = op_add(r, x, attention(r, m, l, u));
+        x = op_add(r, x, attention(r, m, l, n, u));
         u = op_layer_norm(r, x, l->norm2[0], l->norm2[1], eps);
         x = op_add(r, x, mlp(r, m, l, u));
         run_tap(r, "clip.block", i + 1, x);

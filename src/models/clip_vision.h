@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "nn/layers.h"
 
-enum { CLIP_MAX_LAYERS = 128 };
+enum { CLIP_MAX_LAYERS = 128, CLIP_MAX_PICTURES = 2 };
 
 typedef struct ClipVisionConfig {
     int64_t dim, ffn_dim;
@@ -45,7 +45,8 @@ void clip_vision_weights(ClipVision *m, Weights *w);
 int64_t clip_vision_tokens(const ClipVisionConfig *cfg);
 /** Edge of the picture's upper left part that whole patches cover. */
 int clip_vision_seen_px(const ClipVisionConfig *cfg);
-/** `pixels`: [1, seen_px, seen_px, 3], normalised -> [tokens, dim]. */
-Tensor clip_vision_encode(Run *r, const ClipVision *m, Tensor pixels);
+/** n <= CLIP_MAX_PICTURES pictures, block by block together. `pixels`: each [1, seen_px, seen_px, 3],
+ *  normalised -> [n * tokens, dim]. */
+Tensor clip_vision_encode(Run *r, const ClipVision *m, int n, const Tensor *pixels);
 
 #endif

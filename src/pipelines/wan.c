@@ -38,26 +38,41 @@ static void fill_image(void *context, float *to, int64_t count)
     memcpy(to, j->image, (size_t)count * sizeof *to);
 }
 
+static void fill_last_image(void *context, float *to, int64_t count)
+{
+    const WanJob *j = context;
+    memcpy(to, j->last_image, (size_t)count * sizeof *to);
+}
+
 static void fill_grey(void *context, float *to, int64_t count)
 {
     (void)context;
     memset(to, 0, (size_t)count * sizeof *to); /* 0 is mid grey in -1..1 */
 }
 
-/* Frame 0 is the picture, the others are grey. */
+/* Frame 0 is the picture, the last one perhaps another, the others are grey. */
 static Tensor condition_frame(void *context, Run *r, int64_t index)
 {
     WanJob *j = context;
-    return run_input(r, SHAPE(1, j->height, j->width, 3), index == 0 ? fill_image : fill_grey, j);
+    const bool last = j->last_image && index == j->frames - 1;
+    return run_input(r, SHAPE(1, j->height, j->width, 3),
+                     index == 0 ? fill_image
+                     : last     ? fill_last_image
+                                : fill_grey,
+                     j);
 }
 
-/* Mask [T, h, w, time_factor]: one for the first latent frame. */
+/* Mask [T, h, w, time_factor]: one for the frames that are given. The first latent frame stands
+ * for the first frame alone, in the others each channel is one frame. */
 static void fill_mask(void *context, float *to, int64_t count)
 {
     const WanJob *j = context;
-    const int64_t first = count / j->latent_t;
+    const int64_t frame = count / j->latent_t, channels = j->vae.cfg.time_factor;
     for (int64_t i = 0; i < count; i++)
-        to[i] = i < first ? 1.0f : 0.0f;
+        to[i] = i < frame ? 1.0f : 0.0f;
+    if (!j->last_image) return;
+    for (int64_t i = count - frame + channels - 1; i < count; i += channels)
+        to[i] = 1.0f;
 }
 
 /* ---- stages --------------------------------------------------------------------------------- */
@@ -68,6 +83,16 @@ static void encode_text(Run *r, WanJob *j, Tensor text[2])
     umt5_encode(r, &j->text, j->guided ? 2 : 1, j->ids, j->n_ids, text);
     for (int p = 0; p < (j->guided ? 2 : 1); p++)
         run_tap(r, "text", p, text[p]);
+}
+
+/* What the picture shows, for networks that look at it (Wan2.1). */
+static Tensor see_image(Run *r, WanJob *j)
+{
+    if (!j->clip.n_pictures) return NO_TENSOR;
+    run_stage(r, "image encoder");
+    Tensor rows = wan_clip_encode(r, &j->clip);
+    run_tap(r, "clip", 0, rows);
+    return rows;
 }
 
 static Tensor encode_image(Run *r, WanJob *j)
@@ -108,7 +133,12 @@ static Tensor velocity(Run *r, WanJob *j, WanExpert *e, int i, Tensor input)
     return guidance_apply(r, e->guidance, v[1], v[0]);
 }
 
-static Tensor denoise(Run *r, WanJob *j, const Tensor text[2], Tensor condition)
+/* What the networks are told: prompts, what the picture shows, its latent. */
+typedef struct Told {
+    Tensor text[2], seen, condition;
+} Told;
+
+static Tensor denoise(Run *r, WanJob *j, const Told *told)
 {
     Stepper stepper;
     stepper_init(&stepper);
@@ -123,17 +153,17 @@ static Tensor denoise(Run *r, WanJob *j, const Tensor text[2], Tensor condition)
                 run_input(r, SHAPE(j->latent_t, j->latent_h, j->latent_w, j->vae.cfg.time_factor),
                           fill_mask, j);
         for (int b = 0; b < (j->guided ? 2 : 1); b++)
-            wan_dit_context(r, &e->dit, text[b], &e->context[b]);
-        wan_dit_scene(r, &e->dit, NO_TENSOR, NULL, NULL, &e->scene);
+            wan_dit_context(r, &e->dit, told->text[b], &e->context[b]);
+        wan_dit_scene(r, &e->dit, told->seen, NULL, NULL, &e->scene);
         for (int i = e->first; i < e->end && run_step(r, i, j->scheduler.n); i++) {
-            Tensor input = network_input(r, j, &x, mask, condition);
+            Tensor input = network_input(r, j, &x, mask, told->condition);
             Tensor v = velocity(r, j, e, i, input);
             x = stepper_step(r, &stepper, &j->scheduler, i, x, v);
             run_tap(r, "step", i, x);
             if (j->preview) run_output(r, "preview", i, x);
         }
     }
-    if (j->mode == WAN_IMAGE_FIRST_FRAME) x = op_write_rows(r, x, 0, condition);
+    if (j->mode == WAN_IMAGE_FIRST_FRAME) x = op_write_rows(r, x, 0, told->condition);
     return x;
 }
 
@@ -146,11 +176,12 @@ static void hand_out_frame(void *context, Run *r, int64_t index, Tensor rgb)
 static void wan_recipe(Run *r, void *self)
 {
     WanJob *j = self;
-    Tensor text[2] = { NO_TENSOR, NO_TENSOR };
+    Told told = { .text = { NO_TENSOR, NO_TENSOR } };
     random_init(&j->random, (uint64_t)j->request->seed);
-    encode_text(r, j, text);
-    Tensor condition = encode_image(r, j);
-    Tensor x = denoise(r, j, text, condition);
+    encode_text(r, j, told.text);
+    told.seen = see_image(r, j);
+    told.condition = encode_image(r, j);
+    Tensor x = denoise(r, j, &told);
     run_stage(r, "vae decode");
     run_output(r, "latents", 0, x);
     wan_vae_decode(r, &j->vae, x, hand_out_frame, j);

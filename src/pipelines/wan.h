@@ -7,6 +7,7 @@
 #include "models/wan_dit.h"
 #include "models/wan_vae.h"
 #include "pipelines/pipeline.h"
+#include "pipelines/wan_clip.h"
 #include "pipelines/wan_layout.h"
 #include "pipelines/wan_variant.h"
 #include "sampling/noise.h"
@@ -16,7 +17,7 @@
 /** Values of the option table; NULL and negative numbers mean "the model's own". */
 typedef struct WanRequest {
     WanPaths paths;
-    const char *prompt, *negative, *image, *scheduler, *noise;
+    const char *prompt, *negative, *image, *last_image, *scheduler, *noise;
     OptionSize size;
     int64_t frames, steps, seed;
     double fps, guidance, guidance_low, shift, boundary;
@@ -66,6 +67,8 @@ typedef struct WanJob {
     const int32_t *ids[2]; /* prompt, negative prompt */
     int64_t n_ids[2];
     float *image;       /* [height, width, 3] in -1..1, or NULL */
+    float *last_image;  /* of the last frame, or NULL */
+    WanClip clip;       /* of networks that look at the pictures (Wan2.1); no pictures: unused */
     float *given_noise; /* [C, T, h, w] from a file, or NULL */
     Random random;
     Noise noise;
@@ -86,7 +89,9 @@ SNUG_MUST_USE SnugStatus wan_open(void **out, PipelineContext *context, WanReque
                                   PipelineInfo *info, WanKind kind, SnugError *err);
 void wan_close(void *job);
 
-/** Fit the picture to the video: size, mode, tensor (wan_image.c). */
+/** Fit the pictures to the video: size, values, what the CLIP network sees (wan_image.c). */
 SNUG_MUST_USE SnugStatus wan_image_prepare(WanJob *job, SnugError *err);
+/** Give the pictures back; fine after a failure. */
+void wan_image_release(WanJob *job);
 
 #endif

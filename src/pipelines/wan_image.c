@@ -75,21 +75,91 @@ static SnugStatus fit(WanJob *j, Image *out, const Image *in, SnugError *err)
     return resize_image(out, heap, in, s.width, s.height, RESIZE_LANCZOS, err);
 }
 
-SnugStatus wan_image_prepare(WanJob *j, SnugError *err)
+static SnugStatus keep(WanJob *j, const Image *fitted, float **out, SnugError *err)
+{
+    *out = heap_take(j->context->heap,
+                     (size_t)fitted->width * (size_t)fitted->height * 3 * sizeof(float), "image");
+    if (!*out) return error_set(err, SNUG_ERR_MEMORY, "no memory for the picture");
+    image_to_hwc(*out, fitted, IMAGE_SIGNED);
+    return SNUG_OK;
+}
+
+static SnugStatus prepare_first(WanJob *j, SnugError *err)
 {
     Image in = { 0 }, fitted = { 0 };
     Heap *heap = j->context->heap;
     SnugStatus status = image_read_file(&in, heap, j->request->image, 3, NULL, err);
     if (status == SNUG_OK) status = fit(j, &fitted, &in, err);
-    if (status == SNUG_OK) {
-        j->image = heap_take(heap, (size_t)fitted.width * (size_t)fitted.height * 3 * sizeof(float),
-                             "image");
-        if (j->image)
-            image_to_hwc(j->image, &fitted, IMAGE_SIGNED);
-        else
-            status = error_set(err, SNUG_ERR_MEMORY, "no memory for the picture");
-    }
     image_release(&in);
+    if (status == SNUG_OK) status = keep(j, &fitted, &j->image, err);
     image_release(&fitted);
     return status;
+}
+
+/* The last frame takes the size of the video, whatever its own aspect, as diffusers does it. */
+static SnugStatus prepare_last(WanJob *j, SnugError *err)
+{
+    Image in = { 0 }, fitted = { 0 };
+    Heap *heap = j->context->heap;
+    SnugStatus status = image_read_file(&in, heap, j->request->last_image, 3, NULL, err);
+    if (status == SNUG_OK)
+        status = resize_image(&fitted, heap, &in, j->width, j->height, RESIZE_LANCZOS, err);
+    image_release(&in);
+    if (status == SNUG_OK) status = keep(j, &fitted, &j->last_image, err);
+    image_release(&fitted);
+    return status;
+}
+
+static SnugStatus check_last(const WanJob *j, SnugError *err)
+{
+    if (j->mode != WAN_IMAGE_CHANNELS)
+        return error_set(err, SNUG_ERR_ARG,
+                         "--last-image: this model takes no last frame (Wan2.1 FLF2V and Wan2.2 "
+                         "I2V do)");
+    if (j->frames <= j->vae.cfg.time_factor)
+        return error_set(err, SNUG_ERR_ARG,
+                         "--last-image needs at least %d frames, --frames is %lld",
+                         j->vae.cfg.time_factor + 1, (long long)j->frames);
+    return SNUG_OK;
+}
+
+/* The CLIP network's rows must be those that the transformer has positions for. */
+static SnugStatus see(WanJob *j, SnugError *err)
+{
+    const WanRequest *q = j->request;
+    const int64_t known = j->expert[0].dit.cfg.image_tokens,
+                  rows = clip_vision_tokens(&j->clip.net.cfg);
+    if (known && known != rows && known != 2 * rows)
+        return error_set(err, SNUG_ERR_FILE,
+                         "%s: pos_embed_seq_len is %lld, the image encoder gives %lld rows a "
+                         "picture",
+                         j->layout.part[WAN_TRANSFORMER].path, (long long)known, (long long)rows);
+    if (known == 2 * rows && !q->last_image)
+        return error_set(err, SNUG_ERR_ARG,
+                         "this model goes from a first to a last frame: --last-image is missing");
+    if (known != 2 * rows && q->last_image)
+        return error_set(err, SNUG_ERR_ARG,
+                         "--last-image: this model looks at one picture only (Wan2.1 FLF2V looks "
+                         "at two)");
+    TRY(wan_clip_look_at(&j->clip, j->context->heap, q->image, err));
+    if (q->last_image) TRY(wan_clip_look_at(&j->clip, j->context->heap, q->last_image, err));
+    return SNUG_OK;
+}
+
+SnugStatus wan_image_prepare(WanJob *j, SnugError *err)
+{
+    if (j->request->last_image) TRY(check_last(j, err));
+    if (j->mode == WAN_NO_IMAGE) return SNUG_OK;
+    TRY(prepare_first(j, err));
+    if (j->request->last_image) TRY(prepare_last(j, err));
+    return j->expert[0].dit.cfg.image_dim ? see(j, err) : SNUG_OK;
+}
+
+void wan_image_release(WanJob *j)
+{
+    Heap *heap = j->context->heap;
+    heap_give(heap, j->image);
+    heap_give(heap, j->last_image);
+    j->image = j->last_image = NULL;
+    wan_clip_release(&j->clip, heap);
 }

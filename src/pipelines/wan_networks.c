@@ -99,10 +99,6 @@ static SnugStatus check_expert(const WanJob *j, const WanDitConfig *cfg, WanRole
                          "%s: it takes text of width %lld, the encoder (%s) gives %lld", path,
                          (long long)cfg->text_dim, j->layout.part[WAN_TEXT_ENCODER].path,
                          (long long)j->text.cfg.dim);
-    if (cfg->image_dim)
-        return error_set(
-            err, SNUG_ERR_FILE,
-            "%s: it wants a CLIP image encoder (Wan2.1 I2V), which snug does not run yet", path);
     return SNUG_OK;
 }
 
@@ -119,6 +115,25 @@ static SnugStatus open_expert(WanJob *j, WanExpert *e, WanRole role, SnugError *
     weights_ignore(&w, "scaled_fp8");
     TRY(weights_end(&w, err));
     return check_expert(j, &e->dit.cfg, role, err);
+}
+
+/* The CLIP network of Wan2.1 image to video, where the transformers want one. */
+static SnugStatus open_clip(WanJob *j, SnugError *err)
+{
+    static const char *const CLASSES[] = { "CLIPVisionModel", "CLIPVisionModelWithProjection",
+                                           "CLIPModel", NULL };
+    const int64_t dim = j->expert[0].dit.cfg.image_dim;
+    const WanPart *p;
+    if (j->n_experts == 2 && j->expert[1].dit.cfg.image_dim != dim)
+        return error_set(err, SNUG_ERR_FILE, "the two experts look at pictures of other width");
+    if (!dim) return SNUG_OK;
+    TRY(part_of(j, WAN_IMAGE_ENCODER, CLASSES, &p, err));
+    TRY(wan_clip_bind(&j->clip, j->context->weights, p->weights, p->config,
+                      j->layout.image_processor, err));
+    if (j->clip.net.cfg.dim == dim) return SNUG_OK;
+    return error_set(err, SNUG_ERR_FILE,
+                     "%s: the image encoder gives rows of %lld, the transformer takes %lld",
+                     p->path, (long long)j->clip.net.cfg.dim, (long long)dim);
 }
 
 static SnugStatus open_experts(WanJob *j, SnugError *err)
@@ -206,5 +221,6 @@ SnugStatus wan_networks_open(WanJob *j, WanKind kind, SnugError *err)
     TRY(open_text(j, err));
     TRY(open_vae(j, err));
     TRY(open_experts(j, err));
+    TRY(open_clip(j, err));
     return choose_mode(j, kind, err);
 }

@@ -174,7 +174,7 @@ static SnugStatus open_job(WanJob *j, WanKind kind, SnugError *err)
     j->frames = j->settings.frames;
     j->width = (int)j->settings.width;
     j->height = (int)j->settings.height;
-    if (j->mode != WAN_NO_IMAGE) TRY(wan_image_prepare(j, err));
+    TRY(wan_image_prepare(j, err));
     TRY(check_sizes(j, err));
     TRY(make_schedule(j, err));
     share_steps(j);
@@ -220,7 +220,6 @@ SnugStatus wan_open(void **out, PipelineContext *context, WanRequest *request, P
 void wan_close(void *job)
 {
     WanJob *j = job;
-    if (j->image) heap_give(j->context->heap, j->image);
-    j->image = NULL;
+    wan_image_release(j);
     wan_layout_release(&j->layout);
 }

@@ -21,7 +21,7 @@ static void recipe(Run *r, void *context)
     const int side = clip_vision_seen_px(&c->m.cfg);
     run_stage(r, "image encoder");
     Tensor pixels = run_input(r, SHAPE(1, side, side, 3), net_fill, c->pixels);
-    run_output(r, "output", 0, clip_vision_encode(r, &c->m, pixels));
+    run_output(r, "output", 0, clip_vision_encode(r, &c->m, 1, &pixels));
 }
 
 static void compare(void *context, const char *name, int64_t index, Tensor t, const float *data)

@@ -72,6 +72,20 @@ def draw_dit(rng):
     )
 
 
+def draw_clip(rng):
+    patch = rng.choice([4, 7, 8])
+    heads = rng.choice([1, 2, 4])
+    return dict(
+        hidden_size=heads * rng.choice([5, 8, 20]),
+        num_attention_heads=heads,
+        intermediate_size=rng.randrange(17, 60),
+        num_hidden_layers=rng.choice([1, 2, 3]),
+        image_size=patch * rng.choice([2, 3, 5]) + rng.choice([0, 0, 3]),
+        patch_size=patch,
+        hidden_act=rng.choice(["gelu", "quick_gelu"]),
+    )
+
+
 def draw_text(rng):
     return dict(
         d_model=rng.choice([16, 20, 24, 32, 33]),
@@ -118,7 +132,13 @@ def draw_plan(kind, seed):
         picture=(rng.randrange(9, 150), rng.randrange(9, 150)),
         stored=rng.choice(["float32", "float32", "bfloat16"]),
     )
-    return plan, dict(max_shard_size=rng.choice(["5GB", "40KB"]))
+    options = dict(max_shard_size=rng.choice(["5GB", "40KB"]))
+    if kind in tiny_wan.SEEN:
+        plan["clip"] = draw_clip(rng)
+    if kind == "flf2v-2.1" or (kind in ("i2v-2.1", "i2v-two-experts") and rng.random() < 0.3):
+        plan["last_picture"] = (rng.randrange(9, 150), rng.randrange(9, 150))
+        plan["request"]["frames"] = max(plan["request"]["frames"], 5)
+    return plan, options
 
 
 def command(args, plan, folder, output, ram):
@@ -131,6 +151,8 @@ def command(args, plan, folder, output, ram):
     line += ["--seed", str(plan["seed"]), "--noise", os.path.join(folder, "noise.npy"), "--output", output]
     if tiny_wan.takes_image(plan):
         line += ["--image", os.path.join(folder, "image.png")]
+    if plan.get("last_picture"):
+        line += ["--last-image", os.path.join(folder, "last_image.png")]
     return line + (["--ram", ram] if ram else [])
 
 
@@ -155,6 +177,8 @@ def expect(plan, options, folder):
     if tiny_wan.takes_image(plan):
         image = tiny_wan.draw_image(*plan["picture"], plan["seed"])
         image.save(os.path.join(folder, "image.png"))
+    if plan.get("last_picture"):
+        tiny_wan.draw_last(plan).save(os.path.join(folder, "last_image.png"))
     batched = latents[None] if plan["seed"] % 4 == 0 else latents  # both shapes are common
     np.save(os.path.join(folder, "noise.npy"), batched.numpy())
     frames, inside, _ = tiny_wan.record(plan, model, image, latents)
@@ -189,6 +213,8 @@ def summary(plan):
         f"text {t['num_layers']} x {t['num_heads']} x {t['d_kv']}",
         f"vae {v['base_dim']} z {v['z_dim']}",
         plan["stored"],
+        *["clip {hidden_act} {image_size}/{patch_size}".format(**plan[key]) for key in ("clip",) if key in plan],
+        *["last frame" for key in ("last_picture",) if key in plan],
     )
     return ", ".join(parts)
 

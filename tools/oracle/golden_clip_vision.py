@@ -2,9 +2,12 @@
 
 import os
 
+import numpy as np
+import torch
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithProjection
 
+import tiny_wan
 from golden import noise, randomise, save_tensors
 
 SMALL = dict(hidden_size=24, intermediate_size=37, num_attention_heads=3, num_hidden_layers=3)
@@ -46,8 +49,6 @@ def run(model, seed):
 
 def original_names(folder):
     """The file as Wan2.1 publishes it: open-clip's names, q, k and v in one matrix, the text tower beside."""
-    import torch
-
     old, new = load_file(os.path.join(folder, "model.safetensors")), {}
     for end in ("weight", "bias"):
         for i in range(ORIGINAL["num_hidden_layers"]):
@@ -66,6 +67,17 @@ def original_names(folder):
     save_file({k: v.contiguous() for k, v in sorted(new.items())}, os.path.join(folder, "original.safetensors"))
 
 
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+
+
+def squeeze(image, size):
+    """Wan2.1's own preparation: the whole picture, -1..1, bicubic without smoothing, normalised. [3, S, S]"""
+    x = torch.from_numpy(np.asarray(image)).permute(2, 0, 1)[None].float() / 255
+    x = torch.nn.functional.interpolate((x - 0.5) / 0.5, (size, size), mode="bicubic", align_corners=False)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
+    return ((x * 0.5 + 0.5 - mean) / std)[0]
+
+
 def make_case(folder, kind, config, seed):
     model = build(kind, config, seed)
     model.save_pretrained(folder)
@@ -78,4 +90,7 @@ def make(folder):
     folder = os.path.join(folder, "original")
     make_case(folder, CLIPVisionModel, ORIGINAL, 6100)
     original_names(folder)
+    image = tiny_wan.draw_image(40, 27, 6200)
+    image.save(os.path.join(folder, "image.png"))
+    save_tensors(os.path.join(folder, "prepared.safetensors"), {"pixels": squeeze(image, ORIGINAL["image_size"])})
     os.remove(os.path.join(folder, "model.safetensors"))

@@ -30,6 +30,9 @@ DIT = dict(
     rope_max_seq_len=64,
 )
 SLIM = dict(DIT, attention_head_dim=12, freq_dim=24, ffn_dim=36)
+CLIP = dict(
+    hidden_size=20, intermediate_size=30, num_attention_heads=2, num_hidden_layers=3, image_size=28, patch_size=7
+)
 TEXT = dict(d_model=24, d_kv=6, d_ff=32, num_layers=1, num_heads=3)
 TOKENS = dict(vocab=200, rule="identity")
 FEW = dict(tokenizer=dict(TOKENS, rule="few"))
@@ -70,6 +73,25 @@ CASES = {
     "i2v_experts": case(
         "i2v-two-experts", 4600, vae_21(4, 4601), size(32, 48, 9, 4), shift=5.0, dit=SLIM, picture=(20, 31)
     ),
+    "i2v_clip": case(
+        "i2v-clip-2.1",
+        4700,
+        vae_21(4, 4701),
+        size(48, 32, 9, 4),
+        dit=SLIM,
+        clip=dict(CLIP, hidden_act="gelu"),
+        picture=(70, 45),
+    ),
+    "first_last": case(
+        "flf2v-2.1",
+        4800,
+        vae_21(4, 4801),
+        size(32, 48, 9, 3),
+        dit=SLIM,
+        clip=CLIP,
+        picture=(33, 40),
+        last_picture=(64, 31),
+    ),
 }
 CASES["t2v"]["request"]["negative"] = None
 CASES["t2v_euler"]["request"]["guidance"] = 1.0
@@ -84,6 +106,8 @@ def make_case(folder, plan):
     if tiny_wan.takes_image(plan):
         image = tiny_wan.draw_image(*plan["picture"], plan["seed"])
         image.save(os.path.join(folder, "image.png"))
+    if tiny_wan.draw_last(plan):
+        tiny_wan.draw_last(plan).save(os.path.join(folder, "last_image.png"))
     frames, inside, experts = tiny_wan.record(plan, model, image, latents)
     np.save(os.path.join(folder, "noise.npy"), latents.numpy())
     np.save(os.path.join(folder, "frames.npy"), frames)

@@ -1,7 +1,8 @@
 """Tiny Wan pipelines: a plan (plain values) becomes a folder as save_pretrained writes it, then a recorded run.
 
 A plan has the keys kind (see KINDS), dit, text, vae (configs), scheduler, shift, boundary, tokenizer, seed and
-request (what a user asks for: prompt, negative, width, height, frames, steps, guidance, guidance_low).
+request (what a user asks for: prompt, negative, width, height, frames, steps, guidance, guidance_low). Kinds that look
+at pictures have a config clip; last_picture is the size of a picture for the last frame, if there is one.
 """
 
 import os
@@ -17,7 +18,7 @@ from diffusers import (
     WanTransformer3DModel,
 )
 from PIL import Image
-from transformers import UMT5Config, UMT5EncoderModel
+from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel
 
 import tiny_tokenizer
 from golden import noise, randomise
@@ -30,7 +31,11 @@ KINDS = {
     "i2v-2.1": ("wan-i2v", True, False, False),
     "i2v-two-experts": ("wan-i2v", True, True, False),
     "ti2v-image-2.2": ("wan-ti2v", True, False, True),
+    "i2v-clip-2.1": ("wan-i2v", True, False, False),
+    "flf2v-2.1": ("wan-i2v", True, False, False),
 }
+# Pictures that the CLIP network sees.
+SEEN = {"i2v-clip-2.1": 1, "flf2v-2.1": 2}
 
 
 def takes_image(plan):
@@ -49,10 +54,21 @@ def build_scheduler(plan):
 TEXT_GAINS = {"text_embedder.linear_2.weight": 3.0, "attn2.norm_q.weight": 2.5}
 
 
+def clip_branch(plan):
+    """What the transformer's config says of the CLIP network."""
+    seen, clip = SEEN.get(plan["kind"], 0), plan.get("clip")
+    if not seen:
+        return {}
+    rows = (clip["image_size"] // clip["patch_size"]) ** 2 + 1
+    config = dict(image_dim=clip["hidden_size"], pos_embed_seq_len=2 * rows if seen == 2 else None)
+    return dict(config, added_kv_proj_dim=plan["dit"]["num_attention_heads"] * plan["dit"]["attention_head_dim"])
+
+
 def build_transformer(plan, seed):
     z = plan["vae"]["z_dim"]
     _, image, _, per_token = KINDS[plan["kind"]]
     config = dict(plan["dit"], in_channels=z + 4 + z if image and not per_token else z, out_channels=z)
+    config.update(clip_branch(plan))
     model = WanTransformer3DModel(patch_size=(1, 2, 2), text_dim=plan["text"]["d_model"], **config)
     return randomise(model, seed, TEXT_GAINS)
 
@@ -60,6 +76,18 @@ def build_transformer(plan, seed):
 def build_text(plan, vocab, seed):
     config = UMT5Config(vocab_size=vocab, **plan["text"])
     return randomise(UMT5EncoderModel(config), seed, {"SelfAttention.q.weight": config.d_kv**-0.5})
+
+
+def build_clip(plan, seed):
+    """Network and preparation of its pictures."""
+    if plan["kind"] not in SEEN:
+        return {}
+    config, size = plan["clip"], plan["clip"]["image_size"]
+    gains = {"class_embedding": 6.0, "position_embedding.weight": 2.0}
+    processor = CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+    return dict(
+        image_encoder=randomise(CLIPVisionModel(CLIPVisionConfig(**config)), seed, gains), image_processor=processor
+    )
 
 
 def build(plan):
@@ -76,6 +104,7 @@ def build(plan):
         transformer_2=build_transformer(plan, seed + 4) if two else None,
         boundary_ratio=plan["boundary"] if two else None,
         expand_timesteps=per_token,
+        **build_clip(plan, seed + 7),
     )
     return (WanImageToVideoPipeline if image else WanPipeline)(**parts)
 
@@ -112,6 +141,8 @@ class Recorder:
         self._wrap(pipe, "encode_prompt", self._text)
         if hasattr(pipe, "image_processor"):
             self._wrap(pipe, "prepare_latents", self._condition)
+        if getattr(pipe, "image_encoder", None) is not None:
+            self._wrap(pipe, "encode_image", self._seen)
         for name in ("transformer", "transformer_2"):
             if getattr(pipe, name) is not None:
                 getattr(pipe, name).register_forward_hook(self._velocity(name))
@@ -134,6 +165,9 @@ class Recorder:
     def _condition(self, args, result):
         self.out["image"], self.out["condition"] = args[0][0], result[1][0]
 
+    def _seen(self, args, result):
+        self.out["clip"] = result.flatten(0, 1)
+
     def _velocity(self, name):
         def hook(module, args, output):
             self.calls.append((name, output[0][0].clone()))
@@ -149,6 +183,11 @@ class Recorder:
         return {}
 
 
+def draw_last(plan):
+    """The picture of the last frame, or None."""
+    return draw_image(*plan["last_picture"], plan["seed"] + 8) if plan.get("last_picture") else None
+
+
 def arguments(plan, image, latents):
     q = plan["request"]
     given = dict(
@@ -162,6 +201,8 @@ def arguments(plan, image, latents):
         guidance_scale_2=q["guidance_low"],
         latents=latents[None],
     )
+    if plan.get("last_picture"):
+        given["last_image"] = draw_last(plan)
     return dict(given, image=image) if takes_image(plan) else given
 
 
