@@ -93,6 +93,7 @@ typedef union OpArg {
     } affine;
     struct {
         int64_t frames, height, width; /* token grid */
+        int64_t pairs[3];              /* of a head: by frame, row, column */
         int64_t first;                 /* token index of row 0 */
         int heads;
     } rope;
@@ -109,7 +110,7 @@ typedef union OpArg {
         int buckets, max_distance;
     } bias;
     struct {
-        double t[2];
+        const double *t; /* [n], valid during the call */
         int n;
     } timestep;
     ConvGeometry conv;

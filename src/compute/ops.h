@@ -81,16 +81,28 @@ Tensor op_clamp(Run *r, Tensor x, float low, float high);
 
 /* ---- positions (ops_position.c) ------------------------------------------------------------- */
 
-/** Sinusoids [cos | sin] of n <= 2 timesteps -> [n, dim]; angles t * 10000^(-i / (dim/2)), f64. */
+/** Sinusoids [cos | sin] of n timesteps -> [n, dim]; angles t * 10000^(-i / (dim/2)), f64. */
 Tensor op_timestep(Run *r, const double *t, int n, int64_t dim);
 /** Tokens of a video latent, in order (frame, row, column). */
 typedef struct TokenGrid {
     int64_t frames, height, width;
 } TokenGrid;
-/** cos, sin of the three axes -> [frames * a + height * b + width * b, 2], a + 2b = head_dim / 2. */
-Tensor op_rope_table(Run *r, TokenGrid grid, int64_t head_dim);
+/** How many pairs of a head each axis turns, in this order; their sum is head_dim / 2. */
+typedef struct RopeAxes {
+    int64_t frame, row, column;
+} RopeAxes;
+/** Wan's share: a sixth of the head for rows and columns each, the rest for frames. */
+static inline RopeAxes rope_axes_sixths(int64_t head_dim)
+{
+    const int64_t b = head_dim / 6;
+    return (RopeAxes){ head_dim / 2 - 2 * b, b, b };
+}
+/** cos, sin of the axes -> [frames * axes.frame + height * axes.row + width * axes.column, 2];
+ *  each axis has a ladder of its own, 10000^(-i / pairs) from i = 0. */
+Tensor op_rope_table(Run *r, TokenGrid grid, RopeAxes axes);
 /** Rotate adjacent pairs of every head of x [R, heads * head_dim]; row 0 is token `first`. */
-Tensor op_rope(Run *r, Tensor x, Tensor table, TokenGrid grid, int heads, int64_t first);
+Tensor op_rope(Run *r, Tensor x, Tensor table, TokenGrid grid, RopeAxes axes, int heads,
+               int64_t first);
 
 /* ---- convolution (ops_conv.c) --------------------------------------------------------------- */
 

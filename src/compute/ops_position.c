@@ -5,48 +5,58 @@ Tensor op_timestep(Run *r, const double *t, int n, int64_t dim)
 {
     Op op = { .kind = OP_TIMESTEP, .in_place = -1 };
     op.out = (Tensor){ .dtype = DT_F32, .shape = SHAPE(n, dim) };
-    if (!op_require(r, OP_TIMESTEP, n >= 1 && n <= 2 && dim >= 2 && dim % 2 == 0,
-                    "needs 1 or 2 timesteps and an even dimension", op.out))
+    if (!op_require(r, OP_TIMESTEP, n >= 1 && dim >= 2 && dim % 2 == 0,
+                    "needs timesteps and an even dimension", op.out))
         return NO_TENSOR;
-    for (int i = 0; i < n; i++)
-        op.arg.timestep.t[i] = t[i];
+    op.arg.timestep.t = t;
     op.arg.timestep.n = n;
     return run_op(r, &op);
 }
 
-/* Pairs of the time axis; height and width have head_dim / 6 each (wan.md 5). */
-static int64_t time_pairs(int64_t head_dim)
+static int64_t table_rows(TokenGrid grid, RopeAxes axes)
 {
-    return head_dim / 2 - 2 * (head_dim / 6);
+    return grid.frames * axes.frame + grid.height * axes.row + grid.width * axes.column;
 }
 
-Tensor op_rope_table(Run *r, TokenGrid grid, int64_t head_dim)
+static bool axes_fit(RopeAxes axes)
 {
-    const int64_t b = head_dim / 6, a = time_pairs(head_dim);
+    return axes.frame >= 0 && axes.row >= 0 && axes.column >= 0 &&
+           axes.frame + axes.row + axes.column > 0;
+}
+
+static void set_axes(Op *op, TokenGrid grid, RopeAxes axes)
+{
+    op->arg.rope.frames = grid.frames;
+    op->arg.rope.height = grid.height;
+    op->arg.rope.width = grid.width;
+    op->arg.rope.pairs[0] = axes.frame;
+    op->arg.rope.pairs[1] = axes.row;
+    op->arg.rope.pairs[2] = axes.column;
+}
+
+Tensor op_rope_table(Run *r, TokenGrid grid, RopeAxes axes)
+{
     Op op = { .kind = OP_ROPE_TABLE, .in_place = -1 };
-    op.out = (Tensor){ .dtype = DT_F32,
-                       .shape = SHAPE(grid.frames * a + (grid.height + grid.width) * b, 2) };
-    if (!op_require(r, OP_ROPE_TABLE, head_dim % 2 == 0 && head_dim >= 6 && grid.frames > 0,
-                    "needs an even head_dim >= 6", op.out))
+    op.out = (Tensor){ .dtype = DT_F32, .shape = SHAPE(table_rows(grid, axes), 2) };
+    if (!op_require(r, OP_ROPE_TABLE, axes_fit(axes) && grid.frames > 0,
+                    "needs a grid and pairs to turn", op.out))
         return NO_TENSOR;
-    op.arg.rope.frames = grid.frames;
-    op.arg.rope.height = grid.height;
-    op.arg.rope.width = grid.width;
+    set_axes(&op, grid, axes);
     op.arg.rope.heads = 1;
-    op.arg.rope.first = head_dim; /* carries the head dimension to the device */
     return run_op(r, &op);
 }
 
-Tensor op_rope(Run *r, Tensor x, Tensor table, TokenGrid grid, int heads, int64_t first)
+Tensor op_rope(Run *r, Tensor x, Tensor table, TokenGrid grid, RopeAxes axes, int heads,
+               int64_t first)
 {
     Op op = op_like(OP_ROPE, x);
-    const int64_t d = heads > 0 ? tensor_cols(x) / heads : 0, b = d / 6;
-    if (!op_require(r, OP_ROPE, x.shape.rank == 2 && d * heads == tensor_cols(x) && d % 2 == 0,
-                    "needs heads of even dimension", x) ||
+    const int64_t d = heads > 0 ? tensor_cols(x) / heads : 0;
+    if (!op_require(r, OP_ROPE,
+                    x.shape.rank == 2 && d * heads == tensor_cols(x) && axes_fit(axes) &&
+                        d == 2 * (axes.frame + axes.row + axes.column),
+                    "needs heads of twice the axes' pairs", x) ||
         !op_require(r, OP_ROPE,
-                    table.shape.rank == 2 &&
-                        table.shape.dim[0] ==
-                            grid.frames * time_pairs(d) + (grid.height + grid.width) * b,
+                    table.shape.rank == 2 && table.shape.dim[0] == table_rows(grid, axes),
                     "the table is of another grid", table) ||
         !op_require(r, OP_ROPE,
                     first >= 0 && first + x.shape.dim[0] <= grid.frames * grid.height * grid.width,
@@ -55,9 +65,7 @@ Tensor op_rope(Run *r, Tensor x, Tensor table, TokenGrid grid, int heads, int64_
     op.n_in = 2;
     op.in[1] = table;
     op.in_place = 0;
-    op.arg.rope.frames = grid.frames;
-    op.arg.rope.height = grid.height;
-    op.arg.rope.width = grid.width;
+    set_axes(&op, grid, axes);
     op.arg.rope.heads = heads;
     op.arg.rope.first = first;
     op.flops = 3.0 * (double)tensor_count(x);

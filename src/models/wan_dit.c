@@ -102,7 +102,8 @@ static Tensor rotated(Run *r, const Pass *p, Tensor a, const Linear *l, const We
                       int64_t first)
 {
     Tensor q = op_rms_norm(r, nn_linear(r, a, l), norm, p->m->cfg.eps); /* over the full C */
-    return op_rope(r, q, p->rope, p->grid, p->m->cfg.heads, first);
+    return op_rope(r, q, p->rope, p->grid, rope_axes_sixths(p->m->cfg.head_dim), p->m->cfg.heads,
+                   first);
 }
 
 enum { SHIFT_SELF, SCALE_SELF, GATE_SELF, SHIFT_FFN, SCALE_FFN, GATE_FFN };
@@ -316,7 +317,7 @@ static Pass pass_of(Run *r, const WanDit *m, Tensor latent, WanTime time, WanSce
     p.tokens = p.grid.frames * p.grid.height * p.grid.width;
     p.chunk = r->knobs.chunk_rows > 0 ? r->knobs.chunk_rows : p.tokens;
     p.split = time.split_frames / cfg->pt * p.grid.height * p.grid.width;
-    p.rope = op_rope_table(r, p.grid, cfg->head_dim);
+    p.rope = op_rope_table(r, p.grid, rope_axes_sixths(cfg->head_dim));
     return p;
 }
 

@@ -35,10 +35,9 @@ static float *axis_table(float *y, int64_t n, int64_t pairs)
 SnugStatus cpu_exec_rope_table(Call *c)
 {
     const Op *op = c->op;
-    const int64_t d = op->arg.rope.first, b = d / 6, a = d / 2 - 2 * b;
-    float *y = axis_table(c->at->out, op->arg.rope.frames, a);
-    y = axis_table(y, op->arg.rope.height, b);
-    (void)axis_table(y, op->arg.rope.width, b);
+    float *y = axis_table(c->at->out, op->arg.rope.frames, op->arg.rope.pairs[0]);
+    y = axis_table(y, op->arg.rope.height, op->arg.rope.pairs[1]);
+    (void)axis_table(y, op->arg.rope.width, op->arg.rope.pairs[2]);
     return SNUG_OK;
 }
 
@@ -58,16 +57,16 @@ typedef struct RopeJob {
 } RopeJob;
 
 /* [cos, sin] pairs of token t: frame axis, row axis, column axis. */
-static void gather_row(const Op *op, const float *table, int64_t d, int64_t t, float *to)
+static void gather_row(const Op *op, const float *table, int64_t t, float *to)
 {
-    const int64_t b = d / 6, a = d / 2 - 2 * b;
+    const int64_t *n = op->arg.rope.pairs;
     const int64_t w = op->arg.rope.width, h = op->arg.rope.height;
     const int64_t frame = t / (h * w), row = t / w % h, col = t % w;
-    const float *rows = table + op->arg.rope.frames * a * 2;
-    const float *cols = rows + h * b * 2;
-    memcpy(to, table + frame * a * 2, (size_t)a * 2 * sizeof *to);
-    memcpy(to + a * 2, rows + row * b * 2, (size_t)b * 2 * sizeof *to);
-    memcpy(to + (a + b) * 2, cols + col * b * 2, (size_t)b * 2 * sizeof *to);
+    const float *rows = table + op->arg.rope.frames * n[0] * 2;
+    const float *cols = rows + h * n[1] * 2;
+    memcpy(to, table + frame * n[0] * 2, (size_t)n[0] * 2 * sizeof *to);
+    memcpy(to + n[0] * 2, rows + row * n[1] * 2, (size_t)n[1] * 2 * sizeof *to);
+    memcpy(to + (n[0] + n[1]) * 2, cols + col * n[2] * 2, (size_t)n[2] * 2 * sizeof *to);
 }
 
 static void rope_unit(void *context, int64_t unit, int worker)
@@ -79,7 +78,7 @@ static void rope_unit(void *context, int64_t unit, int worker)
     const int64_t n = rows - first < ROPE_ROWS ? rows - first : ROPE_ROWS;
     float *angles = (float *)(void *)(j->areas + (size_t)worker * j->area_bytes);
     for (int64_t i = 0; i < n; i++)
-        gather_row(op, j->c->at->in[1], d, op->arg.rope.first + first + i, angles + i * d);
+        gather_row(op, j->c->at->in[1], op->arg.rope.first + first + i, angles + i * d);
     j->c->cpu->kernels.rope_pairs((float *)j->c->at->out + first * cols,
                                   (const float *)j->c->at->in[0] + first * cols, angles, n,
                                   op->arg.rope.heads, d);
