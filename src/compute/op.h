@@ -23,6 +23,7 @@ typedef enum Activation {
     ACT_GELU_TANH,
     ACT_GELU_ERF,
     ACT_RELU,
+    ACT_GELU_QUICK, /**< x sigmoid(1.702 x), as OpenAI's CLIP has it */
 } Activation;
 
 enum { OP_MAX_IN = 8, OP_MAX_WEIGHTS = 2 };
@@ -104,6 +105,7 @@ typedef union OpArg {
         float scale;
         bool has_bias, has_key_bias; /* in[3..]: relative bias, then key bias */
         int64_t q_first;             /* position of query row 0, for the relative bias */
+        bool causal;                 /* query i sees keys up to q_first + i */
     } attention;
     struct {
         int64_t length;

@@ -37,7 +37,8 @@ typedef struct AttentionOptions {
     bool has_bias;
     Tensor key_bias; /**< has_key_bias: [keys], added to every score of a key */
     bool has_key_bias;
-    int64_t q_first; /**< position of the first query row (chunks), for `bias` */
+    int64_t q_first; /**< position of the first query row (chunks), for `bias` and `causal` */
+    bool causal;     /**< a query sees no key behind its own position */
 } AttentionOptions;
 /** softmax(scale * q k^T + bias) v per head -> [Rq, heads * head_dim]. No score matrix. */
 Tensor op_attention(Run *r, Heads q, Heads k, Heads v, int heads, int64_t head_dim,

@@ -80,6 +80,10 @@ Tensor op_attention(Run *r, Heads q, Heads k, Heads v, int heads, int64_t head_d
     op.arg.attention.scale =
         options && options->scale != 0.0f ? options->scale : 1.0f / sqrtf((float)head_dim);
     op.arg.attention.q_first = options ? options->q_first : 0;
+    op.arg.attention.causal = options && options->causal;
+    if (!op_require(r, OP_ATTENTION, !op.arg.attention.causal || op.arg.attention.q_first >= 0,
+                    "causal queries need a position", q.x))
+        return NO_TENSOR;
     op.flops = 4.0 * (double)n_q * (double)n_k * (double)width;
     if (options && !add_biases(r, &op, options, n_k)) return NO_TENSOR;
     return run_op(r, &op);

@@ -258,19 +258,10 @@ static Tensor attention(Run *r, const ClipVision *m, const ClipVisionLayer *l, i
     return nn_linear(r, a, &l->o);
 }
 
-/* x sigmoid(1.702 x) = silu(1.702 x) / 1.702 */
-static Tensor quick_gelu(Run *r, Tensor x)
-{
-    const float up = 1.702f, down = 1.0f / 1.702f;
-    x = op_activation(r, op_combine(r, 1, &up, &x), ACT_SILU);
-    return op_combine(r, 1, &down, &x);
-}
-
 static Tensor mlp(Run *r, const ClipVision *m, const ClipVisionLayer *l, Tensor u)
 {
-    if (!m->cfg.quick_gelu)
-        return nn_linear(r, nn_linear_act(r, u, &l->up, ACT_GELU_ERF), &l->down);
-    return nn_linear(r, quick_gelu(r, nn_linear(r, u, &l->up)), &l->down);
+    const Activation act = m->cfg.quick_gelu ? ACT_GELU_QUICK : ACT_GELU_ERF;
+    return nn_linear(r, nn_linear_act(r, u, &l->up, act), &l->down);
 }
 
 Tensor clip_vision_encode(Run *r, const ClipVision *m, int n, const Tensor *pixels)

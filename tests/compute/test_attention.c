@@ -65,6 +65,7 @@ TEST(softmax_step, every_variant_equals_the_reference)
 typedef struct Case {
     int64_t lq, lk, heads, d, n_batch;
     bool relative, table, mask; /* bias by distance, full bias, key mask */
+    bool causal;                /* the last query sees the last key */
 } Case;
 
 /** Operands of one case; rows have a gap, as slices of a fused projection do. */
@@ -121,7 +122,9 @@ static AttentionArgs chunk(const Case *c, const Data *data, int64_t first, int64
                            .d = c->d,
                            .n_batch = c->n_batch,
                            .scale = 0.3f,
-                           .key_mask = c->mask ? data->mask : NULL };
+                           .key_mask = c->mask ? data->mask : NULL,
+                           .causal = c->causal,
+                           .q_first = c->lk - c->lq + first };
     if (c->relative) {
         args.bias = data->bias + c->lq - 1 - first;
         args.bias_head = c->lq + c->lk - 1;
@@ -156,7 +159,8 @@ static void naive_row(const AttentionArgs *g, int64_t b, int64_t h, int64_t i, d
     double *t = malloc((size_t)(g->lk + 1) * sizeof *t), max = -DBL_MAX, sum = 0.0;
     CHECK(t);
     const float *q = g->q.data + b * g->q.batch + i * g->q.row + h * g->d;
-    for (int64_t j = 0; j < g->lk; j++) {
+    const int64_t lk = g->causal ? g->q_first + i + 1 : g->lk;
+    for (int64_t j = 0; j < lk; j++) {
         const float *k = g->k.data + b * g->k.batch + j * g->k.row + h * g->d;
         t[j] = 0.0;
         for (int64_t x = 0; x < g->d; x++)
@@ -168,9 +172,9 @@ static void naive_row(const AttentionArgs *g, int64_t b, int64_t h, int64_t i, d
     }
     memset(y, 0, (size_t)g->d * sizeof *y);
     memset(size, 0, (size_t)g->d * sizeof *size);
-    for (int64_t j = 0; j < g->lk; j++)
+    for (int64_t j = 0; j < lk; j++)
         sum += exp(t[j] - max);
-    for (int64_t j = 0; j < g->lk; j++) {
+    for (int64_t j = 0; j < lk; j++) {
         const float *v = g->v.data + b * g->v.batch + j * g->v.row + h * g->d;
         const double p = exp(t[j] - max) / sum;
         for (int64_t x = 0; x < g->d; x++) {
@@ -236,9 +240,31 @@ TEST(attention, equals_the_reference_in_any_chunks_and_stays_close_to_f64)
         { .lq = 49, .lk = 49, .heads = 3, .d = 32, .n_batch = 4, .table = true },
         { .lq = 5, .lk = 100, .heads = 1, .d = 512, .n_batch = 2 },
         { .lq = 30, .lk = 16, .heads = 2, .d = 80, .n_batch = 1, .table = true, .mask = true },
+        { .lq = 77, .lk = 77, .heads = 2, .d = 64, .n_batch = 1, .causal = true },
+        { .lq = 300, .lk = 531, .heads = 1, .d = 5, .n_batch = 1, .causal = true },
     };
     for (size_t i = 0; i < COUNT(CASES); i++)
         check_case(&CASES[i]);
+}
+
+TEST(attention, causal_queries_do_not_know_later_keys)
+{
+    static const Case CAUSAL = {
+        .lq = 300, .lk = 300, .heads = 1, .d = 8, .n_batch = 1, .causal = true
+    };
+    Data data = make_data(&CAUSAL);
+    const AttentionArgs args = chunk(&CAUSAL, &data, 0, 300);
+    run(isa_detect(), 2, &args);
+    float *before = malloc((size_t)data.y_floats * sizeof *before);
+    CHECK(before);
+    memcpy(before, data.y, (size_t)data.y_floats * sizeof *before);
+    for (int64_t i = 270 * data.pitch; i < 300 * data.pitch - GAP; i++)
+        data.k[i] = data.v[i] = 1e6f;
+    run(isa_detect(), 2, &args);
+    CHECK(equal_bits(data.y, before, 270 * data.pitch));
+    CHECK(!equal_bits(data.y + 270 * data.pitch, before + 270 * data.pitch, 8));
+    free(before);
+    free_data(&data);
 }
 
 TEST(attention, units_cut_the_queries_without_a_trace)

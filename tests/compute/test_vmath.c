@@ -48,6 +48,7 @@ TEST(vmath, variants_equal_the_scalar_text)
     check_variants("silu", silu_ref);
     check_variants("gelu_tanh", gelu_tanh_ref);
     check_variants("gelu_erf", gelu_erf_ref);
+    check_variants("gelu_quick", gelu_quick_ref);
     check_variants("relu", relu_ref);
     check_variants("tanh", tanh_ref);
     check_variants("sigmoid", sigmoid_ref);
@@ -72,6 +73,11 @@ static double exact_gelu_erf(double x)
 static double exact_gelu_tanh(double x)
 {
     return x / (1.0 + exp(-2.0 * sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
+}
+
+static double exact_gelu_quick(double x)
+{
+    return x / (1.0 + exp(-1.702 * x));
 }
 
 /** Units in the last place of f32 at y; the least normal's unit below it. */
@@ -110,6 +116,7 @@ TEST(vmath, errors_are_as_the_header_says)
     CHECK(worst(gelu_erf_ref, exact_gelu_erf, 0, 40, false) <= 1e-7);
     CHECK(worst(gelu_tanh_ref, exact_gelu_tanh, -20, 0, false) <= 5e-8);
     CHECK(worst(gelu_tanh_ref, exact_gelu_tanh, 0, 40, false) <= 1.2e-7);
+    CHECK(worst(gelu_quick_ref, exact_gelu_quick, -40, 40, false) <= 1.2e-7);
 }
 
 static float at(MapRow *f, float x)
@@ -130,8 +137,9 @@ TEST(vmath, special_values)
     CHECK(at(silu_ref, 1e30f) == 1e30f && at(silu_ref, -1e30f) == 0.0f);
     CHECK(at(gelu_erf_ref, 1e30f) == 1e30f && at(gelu_erf_ref, -1e30f) == 0.0f);
     CHECK(at(gelu_tanh_ref, 1e30f) == 1e30f && at(gelu_tanh_ref, -1e30f) == 0.0f);
-    MapRow *const ALL[] = { exp_ref,      exp2_ref, silu_ref, gelu_tanh_ref,
-                            gelu_erf_ref, relu_ref, tanh_ref, sigmoid_ref };
+    CHECK(at(gelu_quick_ref, 1e30f) == 1e30f && at(gelu_quick_ref, -1e30f) == 0.0f);
+    MapRow *const ALL[] = { exp_ref,        exp2_ref, silu_ref, gelu_tanh_ref, gelu_erf_ref,
+                            gelu_quick_ref, relu_ref, tanh_ref, sigmoid_ref };
     for (size_t i = 0; i < COUNT(ALL); i++)
         CHECK(isnan(at(ALL[i], NAN)));
 }

@@ -96,6 +96,13 @@ static void pack_values(const AttentionArgs *g, const Head *h, float *to, int64_
     }
 }
 
+/** How many of the `keys` from key0 on query row r sees. */
+static int64_t keys_seen(const AttentionArgs *g, int64_t r, int64_t key0, int64_t keys)
+{
+    const int64_t seen = g->causal ? g->q_first + r + 1 - key0 : keys;
+    return seen < 0 ? 0 : least(seen, keys);
+}
+
 /** Query rows r0 .. r0 + rows - 1 (of this head) against the packed keys. `at`: row in Work. */
 static void step(const Job *job, const Head *h, const Work *w, int64_t r0, int64_t at, int64_t rows,
                  int64_t key0, int64_t keys)
@@ -111,9 +118,12 @@ static void step(const Job *job, const Head *h, const Work *w, int64_t r0, int64
     const GemmTile scores = { .a = q, .c = s, .rows = rows, .cols = keys, .b = w->k, .kc = g->d };
     job->kernels->gemm_block(&scores);
     for (int64_t r = 0; r < rows; r++) {
+        const int64_t seen = keys_seen(g, r0 + r, key0, keys);
         /* cppcheck-suppress uninitvar ; filled by the loop above */
+        memset(s[r] + seen, 0, (size_t)(keys - seen) * sizeof *s[r]);
+        if (seen == 0) continue;
         const SoftmaxRow row = { .scores = s[r],
-                                 .n = keys,
+                                 .n = seen,
                                  .factor = job->log2_scale,
                                  .bias = h->bias ? h->bias + (r0 + r) * g->bias_row + key0 : NULL,
                                  .mask = g->key_mask ? g->key_mask + key0 : NULL,
@@ -145,8 +155,10 @@ static void run_block(const Job *job, const Head *h, const Work *w, int64_t row0
     for (int64_t r = 0; r < rows; r++)
         w->max[r] = -FLT_MAX; /* not -inf: the difference of two must not be NaN */
     memset(w->sum, 0, (size_t)(rows * ROW_PARTIALS) * sizeof *w->sum);
-    for (int64_t key0 = 0; key0 < g->lk; key0 += ATTENTION_BK) {
-        const int64_t keys = least(ATTENTION_BK, g->lk - key0);
+    const int64_t end =
+        keys_seen(g, row0 + rows - 1, 0, g->lk); /* of the last row, which sees most */
+    for (int64_t key0 = 0; key0 < end; key0 += ATTENTION_BK) {
+        const int64_t keys = least(ATTENTION_BK, end - key0);
         pack_keys(job, h, w->k, key0, keys);
         pack_values(g, h, w->v, key0, keys);
         for (int64_t r = 0; r < rows; r += STEP_ROWS)

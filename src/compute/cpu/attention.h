@@ -37,6 +37,8 @@ typedef struct AttentionArgs {
     const float *bias; /**< or NULL */
     int64_t bias_head, bias_row, bias_batch;
     const float *key_mask; /**< [lk], or NULL */
+    bool causal;           /**< query i sees keys 0 .. q_first + i only; the others add nothing */
+    int64_t q_first;       /**< >= 0, for `causal` */
 } AttentionArgs;
 
 /** Scratch for `threads` threads and head dimension d, whatever the lengths. */

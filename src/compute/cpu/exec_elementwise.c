@@ -89,6 +89,10 @@ static void gated_activation_span(void *context, int64_t first, int64_t n)
     case ACT_GELU_ERF:
         k->gelu_erf_mul(y, a, b, n);
         break;
+    case ACT_GELU_QUICK:
+        k->gelu_quick(y, a, n);
+        k->mul(y, y, b, n);
+        break;
     case ACT_RELU:
         for (int64_t i = 0; i < n; i++)
             y[i] = (a[i] > 0.0f ? a[i] : 0.0f) * b[i];

@@ -77,7 +77,9 @@ SnugStatus cpu_exec_attention(Call *c)
                         .heads = op->arg.attention.heads,
                         .d = op->arg.attention.head_dim,
                         .n_batch = 1,
-                        .scale = op->arg.attention.scale };
+                        .scale = op->arg.attention.scale,
+                        .causal = op->arg.attention.causal,
+                        .q_first = op->arg.attention.q_first };
     int next = 3;
     if (op->arg.attention.has_bias) { /* relative positions: [heads, 2 lk - 1] */
         a.bias = (const float *)c->at->in[next++] + lk - 1 - op->arg.attention.q_first;

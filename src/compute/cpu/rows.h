@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** y[i] = f(x[i]), i < n: exp, exp2, silu, gelu_tanh, gelu_erf, relu, tanh, sigmoid (vmath.h). */
+/** y[i] = f(x[i]), i < n: exp, exp2, silu, gelu_tanh, gelu_erf, gelu_quick, relu, tanh, sigmoid
+ *  (vmath.h). */
 typedef void MapRow(float *y, const float *x, int64_t n);
 
 /** y[i] = a + b, a - b, a * b or, for *_mul, f(a) * b, of a[i] and b[i], i < n. y may be a or b. */

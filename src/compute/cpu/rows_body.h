@@ -75,6 +75,10 @@ void VARIANT(gelu_erf)(float *y, const float *x, int64_t n)
 {
     map_row(y, x, n, vmath_gelu_erf);
 }
+void VARIANT(gelu_quick)(float *y, const float *x, int64_t n)
+{
+    map_row(y, x, n, vmath_gelu_quick);
+}
 void VARIANT(relu)(float *y, const float *x, int64_t n)
 {
     map_row(y, x, n, relu_lanes);

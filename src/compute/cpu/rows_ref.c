@@ -176,6 +176,12 @@ void gelu_erf_ref(float *y, const float *x, int64_t n)
         y[i] = vmath_gelu_erf(x[i]);
 }
 
+void gelu_quick_ref(float *y, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = vmath_gelu_quick(x[i]);
+}
+
 void relu_ref(float *y, const float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
