@@ -22,6 +22,11 @@ Tensor op_rows(Run *r, Tensor x, int64_t first, int64_t count);
 
 /** x [R.., K] * weight [N, K]^T + bias [N] -> [R.., N]; bias may be NULL. Activation fused. */
 Tensor op_linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act);
+/** The same of two tensors side by side, x [R.., K1], z [R.., K2], weight [N, K1 + K2], without
+ *  putting them together: the chains of x come first, then those of z. For weights in blocks K1 is
+ *  a multiple of 256. */
+Tensor op_linear_pair(Run *r, Tensor x, Tensor z, const Weight *weight, const Weight *bias,
+                      Activation act);
 /** Rows ids[0..n) of table [V, C] (a by_row weight) -> [n, C]. `ids` must outlive the run. */
 Tensor op_embed(Run *r, const Weight *table, const int32_t *ids, int64_t n);
 
@@ -61,6 +66,16 @@ Tensor op_modulated_norm(Run *r, Tensor x, Modulation m, int shift, int scale, f
 Tensor op_rms_norm(Run *r, Tensor x, const Weight *weight, float eps);
 /** x / max(|x|, 1e-12) * sqrt(C) * gamma [C (, 1..)], then the activation (none or SiLU). */
 Tensor op_l2_norm(Run *r, Tensor x, const Weight *gamma, Activation act);
+
+/** First pass of a group norm over an image x [1, H, W, C]: for every row and group the mean and
+ *  the sum of squares around it -> [H, groups, 2]. Bands of rows may be taken one after another. */
+Tensor op_group_moments(Run *r, Tensor x, int64_t groups);
+/**
+ * Second pass: (x - mean) / sqrt(var + eps) * weight + bias, then the activation, for rows of the
+ * image whose moments [H of the whole image, groups, 2] are given. Bits do not depend on the bands.
+ */
+Tensor op_group_norm(Run *r, Tensor x, Tensor moments, const Weight *weight, const Weight *bias,
+                     float eps, Activation act);
 
 /* ---- elementwise (ops_elementwise.c) -------------------------------------------------------- */
 

@@ -20,6 +20,36 @@ Tensor op_linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Act
     return run_op(r, &op);
 }
 
+static bool plain_type(DType type)
+{
+    return dtype_info(type)->block == 1;
+}
+
+Tensor op_linear_pair(Run *r, Tensor x, Tensor z, const Weight *weight, const Weight *bias,
+                      Activation act)
+{
+    const int64_t k1 = tensor_cols(x), k = k1 + tensor_cols(z);
+    const int64_t n = weight ? weight->shape.dim[0] : 0;
+    Op op = op_like(OP_LINEAR, x);
+    if (!op_require(r, OP_LINEAR, tensor_exists(x) && tensor_exists(z) && x.shape.rank >= 1,
+                    "needs two inputs", x) ||
+        !op_require(r, OP_LINEAR, tensor_rows(x) == tensor_rows(z), "the rows differ", z) ||
+        !op_require_weight(r, OP_LINEAR, weight, n * k) ||
+        (bias && !op_require_weight(r, OP_LINEAR, bias, n)) ||
+        !op_require(r, OP_LINEAR, plain_type(weight->dtype) || k1 % 256 == 0,
+                    "a weight in blocks is cut at multiples of 256", x))
+        return NO_TENSOR;
+    op.n_in = 2;
+    op.in[1] = z;
+    op.out.shape.dim[x.shape.rank - 1] = n;
+    op.n_weights = bias ? 2 : 1;
+    op.weight[0] = weight;
+    op.weight[1] = bias;
+    op.flops = 2.0 * (double)tensor_rows(x) * (double)n * (double)k;
+    op.arg.linear.activation = act;
+    return run_op(r, &op);
+}
+
 Tensor op_embed(Run *r, const Weight *table, const int32_t *ids, int64_t n)
 {
     Op op = { .kind = OP_EMBED, .in_place = -1, .n_weights = 1, .weight = { table } };

@@ -69,3 +69,42 @@ Tensor op_l2_norm(Run *r, Tensor x, const Weight *gamma, Activation act)
     op.flops = 5.0 * (double)tensor_count(x);
     return run_op(r, &op);
 }
+
+Tensor op_group_moments(Run *r, Tensor x, int64_t groups)
+{
+    Op op = op_like(OP_GROUP_MOMENTS, x);
+    if (!op_require(r, OP_GROUP_MOMENTS,
+                    tensor_exists(x) && x.shape.rank == 4 && x.shape.dim[0] == 1 && groups > 0 &&
+                        x.shape.dim[3] % groups == 0,
+                    "needs [1, H, W, C], C a multiple of the groups", x))
+        return NO_TENSOR;
+    op.out.shape = SHAPE(x.shape.dim[1], groups, 2);
+    op.flops = 4.0 * (double)tensor_count(x);
+    return run_op(r, &op);
+}
+
+Tensor op_group_norm(Run *r, Tensor x, Tensor moments, const Weight *weight, const Weight *bias,
+                     float eps, Activation act)
+{
+    Op op = op_like(OP_GROUP_NORM, x);
+    if (!op_require(r, OP_GROUP_NORM, tensor_exists(x) && x.shape.rank == 4 && x.shape.dim[0] == 1,
+                    "needs [1, H, W, C]", x) ||
+        !op_require(r, OP_GROUP_NORM,
+                    tensor_exists(moments) && moments.shape.rank == 3 &&
+                        moments.shape.dim[0] >= x.shape.dim[1] && moments.shape.dim[1] > 0 &&
+                        x.shape.dim[3] % moments.shape.dim[1] == 0 && moments.shape.dim[2] == 2,
+                    "the moments need [rows of the image, groups, 2]", moments) ||
+        !op_require_weight(r, OP_GROUP_NORM, weight, tensor_cols(x)) ||
+        !op_require_weight(r, OP_GROUP_NORM, bias, tensor_cols(x)))
+        return NO_TENSOR;
+    op.n_in = 2;
+    op.in[1] = moments;
+    op.n_weights = 2;
+    op.weight[0] = weight;
+    op.weight[1] = bias;
+    op.in_place = 0;
+    op.arg.norm.eps = eps;
+    op.arg.norm.activation = act;
+    op.flops = (act == ACT_NONE ? 2.0 : 14.0) * (double)tensor_count(x);
+    return run_op(r, &op);
+}

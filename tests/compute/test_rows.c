@@ -120,6 +120,23 @@ TEST(rows, affine_and_gated_add_equal_the_reference)
     }
 }
 
+TEST(rows, column_sums_equal_the_reference)
+{
+    for (size_t i = 0; i < COUNT(COLS); i++) {
+        Data *d = data();
+        column_sums_ref(d->want, d->x, ROWS, COLS[i]);
+        for (EACH_VARIANT(v, "column_sums")) {
+            ((ColumnSums *)v->fn)(d->got, d->x, ROWS, COLS[i]);
+            check_equal(d, COLS[i]);
+        }
+        column_squares_ref(d->want, d->x, d->mul, ROWS, COLS[i]);
+        for (EACH_VARIANT(v, "column_squares")) {
+            ((ColumnSquares *)v->fn)(d->got, d->x, d->mul, ROWS, COLS[i]);
+            check_equal(d, COLS[i]);
+        }
+    }
+}
+
 TEST(rows, norms_equal_the_reference_with_any_part_missing)
 {
     for (size_t i = 0; i < COUNT(COLS); i++)

@@ -11,11 +11,18 @@ static CpuExec *const EXEC[OP_COUNT] = {
 };
 
 static CpuWorkspace *const SPACE[OP_COUNT] = {
-    [OP_LINEAR] = cpu_space_linear,         [OP_EMBED] = cpu_space_embed,
-    [OP_ATTENTION] = cpu_space_attention,   [OP_CONV] = cpu_space_conv,
-    [OP_LAYER_NORM] = cpu_space_vectors,    [OP_RMS_NORM] = cpu_space_vectors,
-    [OP_L2_NORM] = cpu_space_vectors,       [OP_ADD_WEIGHT] = cpu_space_vectors,
-    [OP_POSITION_BIAS] = cpu_space_vectors, [OP_ROPE] = cpu_space_rope,
+    [OP_LINEAR] = cpu_space_linear,
+    [OP_EMBED] = cpu_space_embed,
+    [OP_ATTENTION] = cpu_space_attention,
+    [OP_CONV] = cpu_space_conv,
+    [OP_LAYER_NORM] = cpu_space_vectors,
+    [OP_RMS_NORM] = cpu_space_vectors,
+    [OP_L2_NORM] = cpu_space_vectors,
+    [OP_ADD_WEIGHT] = cpu_space_vectors,
+    [OP_GROUP_MOMENTS] = cpu_space_group_moments,
+    [OP_GROUP_NORM] = cpu_space_group_norm,
+    [OP_POSITION_BIAS] = cpu_space_vectors,
+    [OP_ROPE] = cpu_space_rope,
 };
 
 void *call_scratch(Call *call, size_t bytes)

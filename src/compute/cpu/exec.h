@@ -23,7 +23,8 @@ typedef size_t CpuWorkspace(const CpuDevice *cpu, const Op *op);
 
 /* Workspaces of the operations that need any. */
 CpuWorkspace cpu_space_linear, cpu_space_embed, cpu_space_attention, cpu_space_conv,
-    cpu_space_vectors, cpu_space_modulation, cpu_space_rope;
+    cpu_space_vectors, cpu_space_modulation, cpu_space_rope, cpu_space_group_moments,
+    cpu_space_group_norm;
 
 enum { CPU_ALIGN = 64 };
 

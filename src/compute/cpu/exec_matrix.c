@@ -13,14 +13,20 @@ size_t cpu_space_linear(const CpuDevice *cpu, const Op *op)
 SnugStatus cpu_exec_linear(Call *c)
 {
     const Op *op = c->op;
-    const int64_t k = tensor_cols(op->in[0]), n = tensor_cols(op->out);
+    const int64_t k_x = tensor_cols(op->in[0]), n = tensor_cols(op->out);
+    const int64_t k = k_x + (op->n_in > 1 ? tensor_cols(op->in[1]) : 0);
     GemmArgs g = { .x = c->at->in[0],
-                   .ldx = k,
+                   .ldx = k_x,
                    .y = c->at->out,
                    .ldy = n,
                    .m = tensor_rows(op->in[0]),
                    .w = call_matrix(c, 0, n, k),
                    .map = call_map(c->cpu, op->arg.linear.activation) };
+    if (op->n_in > 1) {
+        g.z = c->at->in[1];
+        g.ldz = k - k_x;
+        g.k_x = k_x;
+    }
     g.bias = call_vector(c, 1);
     cpu_gemm(&c->cpu->kernels, c->cpu->pool, &g,
              call_scratch(c, cpu_gemm_scratch_bytes(pool_threads(c->cpu->pool))));

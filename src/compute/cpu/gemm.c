@@ -61,6 +61,19 @@ static Cut cut_product(int64_t m, int64_t n, int threads)
     return cut;
 }
 
+/** Row m of x and z from term k0 on. */
+static const float *row_terms(const GemmArgs *g, int64_t m, int64_t k0)
+{
+    return g->z && k0 >= g->k_x ? g->z + m * g->ldz + (k0 - g->k_x) : g->x + m * g->ldx + k0;
+}
+
+/** Terms of the chain that begins at k0: up to GEMM_KB, not across the border of x and z. */
+static int64_t chain_terms(const GemmArgs *g, int64_t k0)
+{
+    const int64_t end = g->z && k0 < g->k_x ? g->k_x : g->w.cols;
+    return least(GEMM_KB, end - k0);
+}
+
 /** Rows m0..m1 of one slab against the packed terms k0..k0 + kc. */
 static void run_rows(const Job *job, const float *packed, int64_t n0, int64_t cols, int64_t k0,
                      int64_t kc, int64_t m0, int64_t m1)
@@ -79,7 +92,7 @@ static void run_rows(const Job *job, const float *packed, int64_t n0, int64_t co
     for (int64_t m = m0; m < m1; m += GEMM_ROWS) {
         tile.rows = least(GEMM_ROWS, m1 - m);
         for (int64_t r = 0; r < tile.rows; r++) {
-            a[r] = g->x + (m + r) * g->ldx + k0;
+            a[r] = row_terms(g, m + r, k0);
             c[r] = g->y + (m + r) * g->ldy + n0;
         }
         job->kernels->gemm_block(&tile);
@@ -100,7 +113,7 @@ static void run_unit(void *context, int64_t unit, int worker)
     const int64_t m1 = least(m0 + job->cut.block_rows, job->args->m);
     int64_t k0 = 0;
     do {
-        const int64_t kc = least(GEMM_KB, w->cols - k0);
+        const int64_t kc = chain_terms(job->args, k0);
         for (int64_t n = 0; n < cols; n += PANEL)
             pack(packed + n * kc, w, n0 + n, k0, kc);
         run_rows(job, packed, n0, cols, k0, kc, m0, m1);

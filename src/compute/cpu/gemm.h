@@ -10,10 +10,14 @@
  * Each output is a chain of fma over K in order, cut every GEMM_KB terms (numerics.h); bits do
  * not depend on the instruction set, the thread count or how the caller splits M or N.
  * y overlaps nothing else. K may be 0: y = map(bias or 0).
+ * With z, x has the first k_x columns and z the rest: chains are cut there, too.
  */
 typedef struct GemmArgs {
     const float *x;
     int64_t ldx;
+    const float *z; /**< or NULL */
+    int64_t ldz;
+    int64_t k_x; /**< with z */
     float *y;
     int64_t ldy;
     int64_t m;

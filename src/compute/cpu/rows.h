@@ -59,6 +59,12 @@ typedef void RmsNorm(float *y, const float *x, const float *w, float eps, int64_
 typedef void L2Norm(float *y, const float *x, const float *w, bool silu, int64_t rows,
                     int64_t cols);
 
+/** y[c] = sum over r of x[r][c], one chain of additions from +0, r ascending. y is not x. */
+typedef void ColumnSums(float *y, const float *x, int64_t rows, int64_t cols);
+/** y[c] = sum over r of (x[r][c] - centre[c])^2, squares added by fma, r ascending. y is not x. */
+typedef void ColumnSquares(float *y, const float *x, const float *centre, int64_t rows,
+                           int64_t cols);
+
 /**
  * Rotate neighbours (2i, 2i + 1) of every head by the row's angles, shared by all heads:
  *   y[2i] = fma(x[2i], cos, x[2i + 1] * -sin);  y[2i + 1] = fma(x[2i + 1], cos, x[2i] * sin)

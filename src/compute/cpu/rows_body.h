@@ -241,6 +241,63 @@ static float row_squares(const float *x, float centre, int64_t cols)
     return fold(part);
 }
 
+/* ---- sums over columns ---- */
+
+enum { STRIP = 4 * VLEN }; /* columns held in registers */
+
+/** One more row: x, or the square of its distance from the centre. */
+VEC_INLINE vfloat column_add(vfloat sum, vfloat x, const vfloat *middle)
+{
+    if (!middle) return sum + x;
+    const vfloat d = x - *middle;
+    return vec_fma(d, d, sum);
+}
+
+/** The columns behind whole strips, one vector at a time. */
+VEC_INLINE void column_rest(float *y, const float *x, const float *centre, int64_t rows,
+                            int64_t cols, int64_t from)
+{
+    for (int64_t c = from; c < cols; c += VLEN) {
+        const int64_t n = cols - c;
+        const vfloat middle = centre ? vec_load_some(centre + c, n) : vec_set(0.0f);
+        vfloat sum = vec_set(0.0f);
+        for (int64_t r = 0; r < rows; r++)
+            sum = column_add(sum, vec_load_some(x + r * cols + c, n), centre ? &middle : NULL);
+        vec_store_some(y + c, sum, n);
+    }
+}
+
+VEC_INLINE void column_strips(float *y, const float *x, const float *centre, int64_t rows,
+                              int64_t cols)
+{
+    int64_t c = 0;
+    for (; c + STRIP <= cols; c += STRIP) {
+        vfloat sum[4], middle[4];
+        for (int i = 0; i < 4; i++) {
+            sum[i] = vec_set(0.0f);
+            middle[i] = centre ? vec_load(centre + c + i * VLEN) : vec_set(0.0f);
+        }
+        for (int64_t r = 0; r < rows; r++)
+            for (int i = 0; i < 4; i++)
+                sum[i] = column_add(sum[i], vec_load(x + r * cols + c + i * VLEN),
+                                    centre ? &middle[i] : NULL);
+        for (int i = 0; i < 4; i++)
+            vec_store(y + c + i * VLEN, sum[i]);
+    }
+    column_rest(y, x, centre, rows, cols, c);
+}
+
+void VARIANT(column_sums)(float *y, const float *x, int64_t rows, int64_t cols)
+{
+    column_strips(y, x, NULL, rows, cols);
+}
+
+void VARIANT(column_squares)(float *y, const float *x, const float *centre, int64_t rows,
+                             int64_t cols)
+{
+    column_strips(y, x, centre, rows, cols);
+}
+
 /* ---- norms ---- */
 
 VEC_INLINE vfloat norm_lanes(vfloat n, const float *mul, const float *add, float mul_plus,

@@ -78,6 +78,26 @@ void rope_pairs_ref(float *y, const float *x, const float *table, int64_t rows, 
             }
 }
 
+void column_sums_ref(float *y, const float *x, int64_t rows, int64_t cols)
+{
+    for (int64_t c = 0; c < cols; c++)
+        y[c] = 0.0f;
+    for (int64_t r = 0; r < rows; r++, x += cols)
+        for (int64_t c = 0; c < cols; c++)
+            y[c] += x[c];
+}
+
+void column_squares_ref(float *y, const float *x, const float *centre, int64_t rows, int64_t cols)
+{
+    for (int64_t c = 0; c < cols; c++)
+        y[c] = 0.0f;
+    for (int64_t r = 0; r < rows; r++, x += cols)
+        for (int64_t c = 0; c < cols; c++) {
+            const float d = x[c] - centre[c];
+            y[c] = fmaf(d, d, y[c]);
+        }
+}
+
 void gated_add_ref(float *y, const float *x, const float *gate, const float *z, int64_t rows,
                    int64_t cols)
 {
