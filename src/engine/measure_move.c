@@ -91,8 +91,8 @@ static void build_clamp(Operands *o, int64_t n)
 static void build_rope(Operands *o, int64_t n)
 {
     const TokenGrid grid = { 4, 16, n / (64 * CHANNELS) };
-    const Tensor table = op_rope_table(o->r, grid, 128);
-    (void)op_rope(o->r, o->x[0], table, grid, CHANNELS / 128, 0);
+    const Tensor table = op_rope_table(o->r, grid, rope_axes_sixths(128));
+    (void)op_rope(o->r, o->x[0], table, grid, rope_axes_sixths(128), CHANNELS / 128, 0);
 }
 static void build_copy(Operands *o, int64_t n)
 {
