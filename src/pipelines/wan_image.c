@@ -1,8 +1,8 @@
-/* wan_image.c  The picture of an image-to-video request: size by its aspect, resampling, values.
+/* wan_image.c  The pictures of an image-to-video request: size by aspect, resampling, values.
  *
- * With --size the picture is brought to exactly that (Lanczos, as diffusers does). Without, the size
- * follows the picture (spec/wan.md 6.1, 6.2): by area for models that take it as channels, by the
- * nearest of two grids with a centre crop for first-frame models. */
+ * With --size the picture is brought to exactly that. Without, the size follows the picture
+ * (spec/wan.md 6.1, 6.2): by area for models that take it as channels, by the nearest of two grids
+ * for first-frame models. Resampling is the original's for original files, else that of diffusers. */
 #include "pipelines/wan.h"
 
 #include <math.h>
@@ -55,58 +55,79 @@ static SnugStatus cover(Image *out, Heap *heap, const Image *in, int width, int 
     return status;
 }
 
-static SnugStatus fit(WanJob *j, Image *out, const Image *in, SnugError *err)
+/* Without --size the video follows the picture; the model's own size sets the area. */
+static void choose_size(WanJob *j, const Image *in)
 {
     const WanVaeConfig *v = &j->vae.cfg;
     const WanDitConfig *d = &j->expert[0].dit.cfg;
-    const double area = (double)j->width * j->height; /* the model's own size sets the area */
-    Heap *heap = j->context->heap;
-    if (j->request->size.width)
-        return resize_image(out, heap, in, j->width, j->height, RESIZE_LANCZOS, err);
-    if (j->mode == WAN_IMAGE_FIRST_FRAME) {
-        const Size s = size_by_grid(in, area, v->space_factor * d->pw, v->space_factor * d->ph);
-        j->width = s.width;
-        j->height = s.height;
-        return cover(out, heap, in, s.width, s.height, err);
-    }
-    const Size s = size_by_area(in, area, v->space_factor, d->ph, d->pw);
+    const double area = (double)j->width * j->height;
+    if (j->request->size.width) return;
+    const Size s = j->mode == WAN_IMAGE_FIRST_FRAME
+                       ? size_by_grid(in, area, v->space_factor * d->pw, v->space_factor * d->ph)
+                       : size_by_area(in, area, v->space_factor, d->ph, d->pw);
     j->width = s.width;
     j->height = s.height;
-    return resize_image(out, heap, in, s.width, s.height, RESIZE_LANCZOS, err);
 }
 
-static SnugStatus keep(WanJob *j, const Image *fitted, float **out, SnugError *err)
+/* As 8 bits: Lanczos to the video's size, or covering it where the picture becomes the first frame
+ * (the original always, diffusers never when told a size). */
+static SnugStatus bring_bytes(WanJob *j, const Image *in, float *out, SnugError *err)
 {
-    *out = heap_take(j->context->heap,
-                     (size_t)fitted->width * (size_t)fitted->height * 3 * sizeof(float), "image");
+    Image fitted = { 0 };
+    Heap *heap = j->context->heap;
+    const bool covers =
+        j->mode == WAN_IMAGE_FIRST_FRAME && (j->layout.published || !j->request->size.width);
+    const SnugStatus status =
+        covers ? cover(&fitted, heap, in, j->width, j->height, err)
+               : resize_image(&fitted, heap, in, j->width, j->height, RESIZE_LANCZOS, err);
+    if (status == SNUG_OK) image_to_hwc(out, &fitted, IMAGE_SIGNED);
+    image_release(&fitted);
+    return status;
+}
+
+/* As the original does for pictures that enter as channels: bicubic on the values in -1..1. */
+static SnugStatus bring_floats(WanJob *j, const Image *in, float *out, SnugError *err)
+{
+    Heap *heap = j->context->heap;
+    float *wide =
+        heap_take(heap, (size_t)in->width * (size_t)in->height * 3 * sizeof *wide, "image");
+    if (!wide) return error_set(err, SNUG_ERR_MEMORY, "no memory for the picture");
+    image_to_hwc(wide, in, IMAGE_SIGNED);
+    const ResizeShape shape = { 3, in->height, in->width, RESIZE_HWC };
+    const SnugStatus status = resize_bicubic_f32(out, j->height, j->width, wide, shape, heap, err);
+    heap_give(heap, wide);
+    return status;
+}
+
+static SnugStatus bring(WanJob *j, const Image *in, float **out, SnugError *err)
+{
+    *out = heap_take(j->context->heap, (size_t)j->width * (size_t)j->height * 3 * sizeof(float),
+                     "image");
     if (!*out) return error_set(err, SNUG_ERR_MEMORY, "no memory for the picture");
-    image_to_hwc(*out, fitted, IMAGE_SIGNED);
-    return SNUG_OK;
+    if (j->layout.published && j->mode == WAN_IMAGE_CHANNELS) return bring_floats(j, in, *out, err);
+    return bring_bytes(j, in, *out, err);
 }
 
 static SnugStatus prepare_first(WanJob *j, SnugError *err)
 {
-    Image in = { 0 }, fitted = { 0 };
-    Heap *heap = j->context->heap;
-    SnugStatus status = image_read_file(&in, heap, j->request->image, 3, NULL, err);
-    if (status == SNUG_OK) status = fit(j, &fitted, &in, err);
+    Image in = { 0 };
+    SnugStatus status = image_read_file(&in, j->context->heap, j->request->image, 3, NULL, err);
+    if (status == SNUG_OK) {
+        choose_size(j, &in);
+        status = bring(j, &in, &j->image, err);
+    }
     image_release(&in);
-    if (status == SNUG_OK) status = keep(j, &fitted, &j->image, err);
-    image_release(&fitted);
     return status;
 }
 
 /* The last frame takes the size of the video, whatever its own aspect, as diffusers does it. */
 static SnugStatus prepare_last(WanJob *j, SnugError *err)
 {
-    Image in = { 0 }, fitted = { 0 };
-    Heap *heap = j->context->heap;
-    SnugStatus status = image_read_file(&in, heap, j->request->last_image, 3, NULL, err);
-    if (status == SNUG_OK)
-        status = resize_image(&fitted, heap, &in, j->width, j->height, RESIZE_LANCZOS, err);
+    Image in = { 0 };
+    SnugStatus status =
+        image_read_file(&in, j->context->heap, j->request->last_image, 3, NULL, err);
+    if (status == SNUG_OK) status = bring(j, &in, &j->last_image, err);
     image_release(&in);
-    if (status == SNUG_OK) status = keep(j, &fitted, &j->last_image, err);
-    image_release(&fitted);
     return status;
 }
 

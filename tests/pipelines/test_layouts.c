@@ -4,6 +4,7 @@
 
 #include "base/size.h"
 #include "engine/engine.h"
+#include "formats/npy.h"
 
 #define T2V   "t2v/model/"
 #define I2V   "i2v/model/"
@@ -134,24 +135,33 @@ TEST(layouts, original_folder_of_22)
     check_same("ti2v", ours, theirs);
 }
 
-/* The golden's own VAE has statistics of its own; everything else is the same. */
 TEST(layouts, two_experts_in_folders_and_as_single_files)
 {
     static const RelabelPart LOW = { I2V "transformer", "transformer", NULL };
     static const RelabelPart HIGH = { I2V "transformer", "transformer", "model.diffusion_model." };
+    relabel("single/wan_high.safetensors", &HIGH, 1);
+    relabel("single/low/wan_b.safetensors", &LOW, 1);
+    relabel_text("single/config.json", config("i2v", 36, 16));
+    relabel_text("single/low/config.json", config("i2v", 36, 16));
     make_original("pair", I2V, "vae_21_one", 36, 16, "i2v");
     (void)remove(request_scratch("pair/" DIT));
-    relabel("pair/high_noise_model/" DIT, &HIGH, 1);
+    relabel("pair/high_noise_model/" DIT, &LOW, 1);
     relabel("pair/low_noise_model/" DIT, &LOW, 1);
     relabel_text("pair/high_noise_model/config.json", config("i2v", 36, 16));
     relabel_text("pair/low_noise_model/config.json", config("i2v", 36, 16));
     const char *const folder[] = { "model",    "@pair", "scheduler", "unipc", "shift",        "3",
                                    "boundary", "0.8",   "guidance",  "4",     "guidance-low", "2",
                                    "size",     "48x32", NULL };
-    const char *const files[] = { "transformer",
-                                  "@pair/high_noise_model/" DIT,
+    const char *const files[] = { "model",
+                                  "@pair",
+                                  "transformer",
+                                  "@single/wan_high.safetensors",
                                   "transformer-low",
-                                  "@pair/low_noise_model",
+                                  "@single/low",
+                                  "scheduler",
+                                  "unipc",
+                                  "shift",
+                                  "3",
                                   "boundary",
                                   "0.8",
                                   "guidance",
@@ -160,6 +170,39 @@ TEST(layouts, two_experts_in_folders_and_as_single_files)
                                   "2",
                                   NULL };
     check_same("i2v", folder, files);
+}
+
+/* Written by torch: shards, .pth. */
+TEST(layouts, original_folder_as_it_is_published)
+{
+    const char *const options[] = { "model",     test_path("golden/layouts/t2v"),
+                                    "scheduler", "unipc",
+                                    "shift",     "3",
+                                    "negative",  "",
+                                    NULL };
+    check_same("t2v", AS_IT_IS, options);
+}
+
+/* The original brings a picture to size by another filter than diffusers. */
+TEST(layouts, pictures_are_treated_as_the_original_does)
+{
+    /* as in test_golden.c: two correct f32 implementations differ by less */
+    const double tolerance = 2e-4;
+    const char *const options[] = { "model", "@picture", "scheduler", "unipc", "shift", "3", NULL };
+    Heap *heap = heap_create();
+    Arena arena;
+    NpyArray got, want;
+    size_t n;
+    SnugError err = { { 0 } };
+    make_original("picture", I2V, "vae_21_one", 36, 16, "i2v");
+    free(frames("i2v", options, &n));
+    arena_init(&arena, heap, "test");
+    REQUIRE_OK(npy_read_f32(&arena, request_scratch("frames.npy"), &got, &err), &err);
+    REQUIRE_OK(npy_read_f32(&arena, test_path("golden/layouts/i2v_frames.npy"), &want, &err), &err);
+    CHECK_INT(got.count, want.count);
+    CHECK_CLOSE(got.f32, want.f32, want.count, tolerance);
+    arena_release(&arena);
+    heap_free(heap);
 }
 
 TEST(layouts, text_encoder_with_the_names_of_gguf)
