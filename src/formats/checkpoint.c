@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "base/size.h"
 #include "formats/file_kind.h"
+#include "formats/join.h"
 #include "formats/safetensors.h"
 #include "formats/shard_index.h"
 #include "formats/torch.h"
@@ -30,8 +31,9 @@ struct Checkpoint {
     Arena arena;
     const char *path, *warnings;
     Part *parts;
-    int32_t n_parts, n;
-    const Entry **sorted; /* [n] by name */
+    int32_t n_parts, n, n_pieces;
+    const Entry **sorted; /* [n] by name, quantised weights joined */
+    const Entry **pieces; /* [n_pieces] by name, as the files have them */
 };
 
 static const char LABEL[] = "checkpoint headers";
@@ -70,8 +72,8 @@ static SnugStatus open_part(Checkpoint *c, const char *path, const ModelRoot *ro
     return read_part(c, part, err);
 }
 
-/* Sort all entries by name. */
-static SnugStatus join(Checkpoint *c, SnugError *err)
+/* Sort all pieces by name. */
+static SnugStatus sort_pieces(Checkpoint *c, SnugError *err)
 {
     int64_t n = 0;
     for (int32_t i = 0; i < c->n_parts; i++)
@@ -82,12 +84,13 @@ static SnugStatus join(Checkpoint *c, SnugError *err)
     Arena scratch_arena;
     arena_init(&scratch_arena, c->arena.heap, LABEL);
     const Entry **scratch = arena_array(&scratch_arena, (size_t)n + 1, sizeof *scratch);
-    c->sorted = arena_array(&c->arena, (size_t)n + 1, sizeof *c->sorted);
-    SnugStatus status = scratch && c->sorted ? SNUG_OK : no_memory(c->path, err);
+    c->pieces = arena_array(&c->arena, (size_t)n + 1, sizeof *c->pieces);
+    SnugStatus status = scratch && c->pieces ? SNUG_OK : no_memory(c->path, err);
     for (int32_t i = 0; status == SNUG_OK && i < c->n_parts; i++)
         for (int32_t k = 0; k < c->parts[i].list.n; k++)
-            c->sorted[c->n++] = &c->parts[i].list.entries[k];
-    const Entry *twice = status == SNUG_OK ? entry_sort(c->sorted, scratch, (size_t)c->n) : NULL;
+            c->pieces[c->n_pieces++] = &c->parts[i].list.entries[k];
+    const Entry *twice =
+        status == SNUG_OK ? entry_sort(c->pieces, scratch, (size_t)c->n_pieces) : NULL;
     if (twice)
         status = fault_set(err, FAULT_DUPLICATE, c->path, "checkpoint", twice->name,
                            "the tensor is in two files");
@@ -95,7 +98,49 @@ static SnugStatus join(Checkpoint *c, SnugError *err)
     return status;
 }
 
+static SnugStatus add_warning(Checkpoint *c, const char *line, SnugError *err)
+{
+    if (!line) return no_memory(c->path, err);
+    c->warnings = arena_printf(&c->arena, "%s%s\n", c->warnings, line);
+    return c->warnings ? SNUG_OK : no_memory(c->path, err);
+}
+
+/* Quantised weights become one entry each. Needs the pieces sorted. */
+static SnugStatus join_weights(Checkpoint *c, SnugError *err)
+{
+    const Entry **joined = arena_array(&c->arena, (size_t)c->n_pieces + 1, sizeof *joined);
+    if (!joined) return no_memory(c->path, err);
+    if (c->n_pieces) memcpy(joined, c->pieces, (size_t)c->n_pieces * sizeof *joined);
+    const char *warning = NULL;
+    TRY(join_quantised(c, &c->arena, joined, &warning, err));
+    for (int32_t i = 0; i < c->n_pieces; i++)
+        if (joined[i]) joined[c->n++] = joined[i];
+    c->sorted = joined;
+    return warning ? add_warning(c, warning, err) : SNUG_OK;
+}
+
 /* ---- shards ---- */
+
+/* Entries that are not used: how many, and the first ten names. */
+static int32_t list_unused(const Entry *const *entries, int32_t count, const bool *used, char *text,
+                           size_t size)
+{
+    enum { SHOWN = 10 };
+    int32_t n = 0;
+    size_t at = 0;
+    if (size) text[0] = '\0';
+    for (int32_t i = 0; i < count; i++) {
+        if (used[i]) continue;
+        if (n < SHOWN && at < size) {
+            char name[TEXT_ESCAPED];
+            at += (size_t)snprintf(text + at, size - at, "%s%s", n ? ", " : "",
+                                   text_escape(name, entries[i]->name, strlen(entries[i]->name)));
+        }
+        n++;
+    }
+    if (n > SHOWN && at < size) (void)snprintf(text + at, size - at, ", ...");
+    return n;
+}
 
 static SnugStatus open_shards(Checkpoint *c, const ShardIndex *index, const ModelRoot *root,
                               SnugError *err)
@@ -111,26 +156,19 @@ static SnugStatus open_shards(Checkpoint *c, const ShardIndex *index, const Mode
                              "the shard is not there (%d shards expected)", (int)index->n_shards);
         TRY(open_part(c, path, root, err));
     }
-    return join(c, err);
-}
-
-static SnugStatus add_warning(Checkpoint *c, const char *line, SnugError *err)
-{
-    if (!line) return no_memory(c->path, err);
-    c->warnings = arena_printf(&c->arena, "%s%s\n", c->warnings, line);
-    return c->warnings ? SNUG_OK : no_memory(c->path, err);
+    return sort_pieces(c, err);
 }
 
 /* Every claim of the index must be true; tensors it does not mention are only odd. */
 static SnugStatus check_claims(Checkpoint *c, const ShardIndex *index, Arena *scratch,
                                SnugError *err)
 {
-    bool *claimed = arena_array(scratch, (size_t)c->n + 1, sizeof *claimed);
+    bool *claimed = arena_array(scratch, (size_t)c->n_pieces + 1, sizeof *claimed);
     if (!claimed) return no_memory(c->path, err);
     for (int32_t i = 0; i < index->n; i++) {
         const ShardClaim *claim = &index->claims[i];
-        int32_t at = entry_find(c->sorted, c->n, claim->name);
-        if (at < 0 || c->sorted[at]->file != claim->shard)
+        int32_t at = entry_find(c->pieces, c->n_pieces, claim->name);
+        if (at < 0 || c->pieces[at]->file != claim->shard)
             return fault_set(err, FAULT_MISSING, c->path, "shard index", claim->name,
                              "the tensor is not in %s", index->shards[claim->shard]);
         if (claimed[at])
@@ -139,7 +177,7 @@ static SnugStatus check_claims(Checkpoint *c, const ShardIndex *index, Arena *sc
         claimed[at] = true;
     }
     char names[1024];
-    int32_t n = checkpoint_unused(c, claimed, names, sizeof names);
+    int32_t n = list_unused(c->pieces, c->n_pieces, claimed, names, sizeof names);
     if (n == 0) return SNUG_OK;
     return add_warning(c,
                        arena_printf(scratch,
@@ -164,6 +202,7 @@ static SnugStatus open_index(Checkpoint *c, const ModelRoot *root, SnugError *er
     if (status == SNUG_OK) status = shard_index_parse(&index, &scratch, text, c->path, err);
     if (status == SNUG_OK) status = open_shards(c, &index, root, err);
     if (status == SNUG_OK) status = check_claims(c, &index, &scratch, err);
+    if (status == SNUG_OK) status = join_weights(c, err);
     arena_release(&scratch);
     return status;
 }
@@ -179,7 +218,8 @@ static SnugStatus open_all(Checkpoint *c, const char *path, const ModelRoot *roo
     c->parts = arena_array(&c->arena, 1, sizeof *c->parts);
     if (!c->parts) return no_memory(path, err);
     TRY(open_part(c, path, root, err));
-    return join(c, err);
+    TRY(sort_pieces(c, err));
+    return join_weights(c, err);
 }
 
 SnugStatus checkpoint_open(Checkpoint **out, Heap *heap, const char *path, const ModelRoot *root,
@@ -231,10 +271,26 @@ int32_t checkpoint_find(const Checkpoint *c, const char *name)
 
 size_t checkpoint_bytes(const Checkpoint *c)
 {
-    size_t sum = 0; /* each range lies inside a file: no overflow */
-    for (int32_t i = 0; i < c->n; i++)
-        sum += c->sorted[i]->bytes;
+    size_t sum = 0; /* views of shared storages may repeat bytes: saturate */
+    for (int32_t i = 0; i < c->n_pieces; i++)
+        if (!size_add(sum, c->pieces[i]->bytes, &sum)) return SIZE_MAX;
     return sum;
+}
+
+int32_t checkpoint_n_pieces(const Checkpoint *c)
+{
+    return c->n_pieces;
+}
+
+const Entry *checkpoint_piece(const Checkpoint *c, int32_t index)
+{
+    return c->pieces[index];
+}
+
+const Entry *checkpoint_find_piece(const Checkpoint *c, const char *name)
+{
+    const int32_t at = entry_find(c->pieces, c->n_pieces, name);
+    return at < 0 ? NULL : c->pieces[at];
 }
 
 int32_t checkpoint_n_files(const Checkpoint *c)
@@ -267,6 +323,23 @@ const char *checkpoint_warnings(const Checkpoint *c)
     return c->warnings;
 }
 
+/* The stretches of each part that the range touches, zeros between them. */
+static SnugStatus read_parts(const Checkpoint *c, const Entry *entry, size_t from, size_t n,
+                             unsigned char *to, SnugError *err)
+{
+    memset(to, 0, n);
+    for (int32_t i = 0; i < entry->n_parts; i++) {
+        const EntryPart *part = &entry->parts[i];
+        const size_t part_end = part->at + part->from->bytes;
+        const size_t first = from > part->at ? from : part->at;
+        const size_t end = from + n < part_end ? from + n : part_end;
+        if (first >= end) continue;
+        TRY(checkpoint_read(c, part->from, first - part->at, end - first, to + (first - from),
+                            err));
+    }
+    return SNUG_OK;
+}
+
 SnugStatus checkpoint_read(const Checkpoint *c, const Entry *entry, size_t from, size_t n, void *to,
                            SnugError *err)
 {
@@ -274,6 +347,7 @@ SnugStatus checkpoint_read(const Checkpoint *c, const Entry *entry, size_t from,
     if (from > entry->bytes || n > entry->bytes - from)
         return error_set(err, SNUG_ERR_INTERNAL, "%s: %s: read of %zu bytes at %zu, it has %zu",
                          file_path(file), entry->name, n, from, entry->bytes);
+    if (entry->parts) return n ? read_parts(c, entry, from, n, to, err) : SNUG_OK;
     SnugStatus status = entry->read ? entry->read(file, entry, from, n, to, err)
                                     : file_pread_all(file, entry->offset + from, to, n, err);
     return error_wrap(err, status, "%s: ", entry->name);
@@ -281,7 +355,9 @@ SnugStatus checkpoint_read(const Checkpoint *c, const Entry *entry, size_t from,
 
 void checkpoint_forget(const Checkpoint *c, const Entry *entry)
 {
-    file_forget(c->parts[entry->file].file, entry->offset, entry->bytes);
+    for (int32_t i = 0; i < entry->n_parts; i++)
+        checkpoint_forget(c, entry->parts[i].from);
+    if (!entry->parts) file_forget(c->parts[entry->file].file, entry->offset, entry->bytes);
 }
 
 SnugStatus checkpoint_expect_shape(const Checkpoint *c, const Entry *entry, Shape want,
@@ -298,20 +374,5 @@ SnugStatus checkpoint_expect_shape(const Checkpoint *c, const Entry *entry, Shap
 
 int32_t checkpoint_unused(const Checkpoint *c, const bool *used, char *text, size_t size)
 {
-    enum { SHOWN = 10 };
-    int32_t n = 0;
-    size_t at = 0;
-    if (size) text[0] = '\0';
-    for (int32_t i = 0; i < c->n; i++) {
-        if (used[i]) continue;
-        if (n < SHOWN && at < size) {
-            char name[TEXT_ESCAPED];
-            at +=
-                (size_t)snprintf(text + at, size - at, "%s%s", n ? ", " : "",
-                                 text_escape(name, c->sorted[i]->name, strlen(c->sorted[i]->name)));
-        }
-        n++;
-    }
-    if (n > SHOWN && at < size) (void)snprintf(text + at, size - at, ", ...");
-    return n;
+    return list_unused(c->sorted, c->n, used, text, size);
 }

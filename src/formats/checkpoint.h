@@ -1,5 +1,8 @@
 /* checkpoint.h  A set of weight files seen as one name space, whatever their format.
  *
+ * A quantised weight that a file keeps as several tensors (codes, scales, their description) is one
+ * entry here; the tensors as they are in the files are the "pieces" (join.h).
+ *
  * Opening reads and checks headers only. A tensor is found by name; its bytes are read with
  * checkpoint_read, or straight from the file when entry->read is NULL. Nothing changes after
  * opening: any thread may read. A new format adds one row to FORMATS in checkpoint.c. */
@@ -29,8 +32,13 @@ int32_t checkpoint_count(const Checkpoint *checkpoint);
 const Entry *checkpoint_entry(const Checkpoint *checkpoint, int32_t index);
 /** Number of the tensor of that name, -1 if there is none. */
 int32_t checkpoint_find(const Checkpoint *checkpoint, const char *name);
-/** Sum of all tensors. */
+/** Sum of all pieces. */
 size_t checkpoint_bytes(const Checkpoint *checkpoint);
+/** The tensors as the files have them, in the same order by name. */
+int32_t checkpoint_n_pieces(const Checkpoint *checkpoint);
+const Entry *checkpoint_piece(const Checkpoint *checkpoint, int32_t index);
+/** NULL if there is none. */
+const Entry *checkpoint_find_piece(const Checkpoint *checkpoint, const char *name);
 
 int32_t checkpoint_n_files(const Checkpoint *checkpoint);
 /** File of an entry: checkpoint_file(c, entry->file). */

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "tensor/scaling.h"
 #include "tensor/tensor.h"
 
 enum {
@@ -21,6 +22,8 @@ struct Entry;
 typedef SnugStatus EntryRead(const File *file, const struct Entry *entry, size_t from, size_t n,
                              void *to, SnugError *err);
 
+struct EntryPart;
+
 typedef struct Entry {
     const char *name;      /**< UTF-8, as in the file */
     const char *type_name; /**< as the file spells it: "BF16", "F6_E2M3" */
@@ -31,7 +34,17 @@ typedef struct Entry {
     size_t offset, bytes;        /**< absolute place in the file */
     EntryRead *read;             /**< NULL: the bytes lie at `offset` as they are */
     const void *layout;          /**< what `read` needs */
+    /* quantised weights, put together from several tensors (join.h) */
+    const struct EntryPart *parts; /**< [n_parts] in order of place; NULL: one tensor */
+    int32_t n_parts;
+    const Scaling *scaling; /**< NULL: no scales */
 } Entry;
+
+/** A whole tensor of the file, as one stretch of a joined entry's bytes; gaps read as zeros. */
+typedef struct EntryPart {
+    const Entry *from;
+    size_t at;
+} EntryPart;
 
 /** A pair of a file's metadata. */
 typedef struct EntryNote {

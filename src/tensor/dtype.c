@@ -49,6 +49,21 @@ bool dtype_bytes(DType type, int64_t n, size_t *out)
     return size_mul((size_t)(n / info->block), (size_t)info->bytes, out);
 }
 
+bool dtype_is_weight(DType type)
+{
+    switch (type) {
+    case DT_F32:
+    case DT_F16:
+    case DT_BF16:
+    case DT_F8_E4M3:
+    case DT_F8_E5M2:
+    case DT_I8:
+        return true;
+    default:
+        return type < DT_COUNT && INFO[type].block > 1;
+    }
+}
+
 static float float_of(uint32_t bits)
 {
     float x;

@@ -55,6 +55,9 @@ DType dtype_find(const char *name);
 /** Bytes of `n` elements; false when n is no multiple of the block or the size overflows. */
 bool dtype_bytes(DType type, int64_t n, size_t *out);
 
+/** Can a weight be stored so? All but NF4 and FP4 also stand alone; those need scales. */
+bool dtype_is_weight(DType type);
+
 /** Scalar conversions: exact widening, round-to-nearest-even narrowing (formats.md 0.5). */
 float dtype_f16_to_f32(uint16_t bits);
 uint16_t dtype_f32_to_f16(float x);

@@ -89,7 +89,31 @@ def torch():
     put("torch", "stacked", (TORCH / "stacked_module.pth").read_bytes())
 
 
+def checkpoint():
+    def file(name, *tensors, metadata=""):
+        items, data = [metadata] if metadata else [], b""
+        for key, dtype, shape, content in tensors:
+            items.append(tensor(key, dtype, shape, len(data), len(data) + len(content)))
+            data += content
+        header = "{" + ",".join(items) + "}"
+        put("checkpoint", name, struct.pack("<Q", len(header)) + header.encode() + data)
+
+    state = b'{"quant_type":"nf4","blocksize":64,"dtype":"bfloat16","shape":[2,64]}'
+    nested = state[:-1] + b',"nested_blocksize":256,"nested_dtype":"float32","nested_offset":0.5}'
+    file("nf4", ("w", "U8", [64, 1], bytes(64)), ("w.absmax", "F32", [2], bytes(8)), ("w.quant_map", "F32", [16], bytes(64)),
+         ("w.quant_state.bitsandbytes__nf4", "U8", [len(state)], state))
+    file("nested", ("w", "U8", [64, 1], bytes(64)), ("w.absmax", "U8", [2], bytes(2)), ("w.nested_absmax", "F32", [1], bytes(4)),
+         ("w.nested_quant_map", "F32", [256], bytes(1024)), ("w.quant_state.bitsandbytes__nf4", "U8", [len(nested)], nested))
+    file("int8", ("x.weight", "I8", [2, 3], bytes(6)), ("x.SCB", "F32", [2], bytes(8)), ("x.weight_format", "U8", [], b"\0"))
+    quant = b'{"format":"float8_e4m3fn","full_precision_matrix_mult":false}'
+    file("fp8", ("x.weight", "F8_E4M3", [2, 3], bytes(6)), ("x.weight_scale", "F32", [], struct.pack("<f", 0.5)),
+         ("x.comfy_quant", "U8", [len(quant)], quant), ("scaled_fp8", "F8_E4M3", [0], b""),
+         metadata='"__metadata__":{"_quantization_metadata":"{\\"layers\\":{\\"x\\":{\\"format\\":\\"float8_e4m3fn\\"}}}"}')
+    put("checkpoint", "torch", (TORCH / "compiled.pth").read_bytes())
+
+
 if __name__ == "__main__":
+    checkpoint()
     pickles()
     torch()
     safetensors()
