@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tensor/scaling.h"
 #include "tensor/tensor.h"
 
 /**
@@ -16,10 +17,11 @@ typedef struct Weight {
     const char *name; /**< name in the checkpoint, for messages */
     DType dtype;
     Shape shape;        /**< torch order: Linear [out, in], Conv [out, in, kt, kh, kw] */
-    size_t bytes;       /**< in the file and in memory */
+    size_t bytes;       /**< in the file and in memory, scales included */
     int32_t unit;       /**< index in the job's unit table; -1 when by_row */
     size_t unit_offset; /**< where in the unit's block [bytes, multiple of 64] */
     bool by_row;
+    const Scaling *scaling; /**< of a quantised weight: where its scales lie; NULL: none */
 } Weight;
 
 #endif

@@ -44,10 +44,28 @@ static bool all_finite(DType type, const void *data, size_t bytes)
     return bad == 0;
 }
 
+/* The scales behind a quantised weight; its codes mean something whatever they are. */
+static bool scales_finite(const Weight *w, const void *data)
+{
+    const Scaling *s = w->scaling;
+    const unsigned char *at = data;
+    if (!s) return true;
+    const size_t parts[] = { s->row_at, s->absmax_at, s->map_at, s->nested_at };
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        if (!parts[i]) continue;
+        size_t end = w->bytes; /* of this part: where the next one begins */
+        for (size_t k = 0; k < COUNT(parts); k++)
+            if (parts[k] > parts[i] && parts[k] < end) end = parts[k];
+        if (!all_finite(DT_F32, at + parts[i], end - parts[i])) return false;
+    }
+    return true;
+}
+
 static SnugStatus check_finite(BoundWeight *b, const void *data, SnugError *err)
 {
     if (atomic_load_explicit(&b->checked, memory_order_relaxed)) return SNUG_OK;
-    if (!all_finite(b->weight.dtype, data, b->weight.bytes))
+    const size_t codes = b->weight.scaling ? b->entry->parts[0].from->bytes : b->weight.bytes;
+    if (!all_finite(b->weight.dtype, data, codes) || !scales_finite(&b->weight, data))
         return error_set(err, SNUG_ERR_FILE, "%s: %s: the weights hold NaN or infinity",
                          checkpoint_path(b->checkpoint), b->weight.name);
     atomic_store_explicit(&b->checked, true, memory_order_relaxed);
@@ -223,10 +241,10 @@ static bool same_shape(const Entry *entry, Shape want)
     }
 }
 
-static bool computable(DType type)
+/* NF4 and FP4 always come with scales; int8 without means integers, not weights. */
+static bool computable(const Entry *entry)
 {
-    return type == DT_F32 || type == DT_F16 || type == DT_BF16 || type == DT_F8_E4M3 ||
-           type == DT_F8_E5M2;
+    return dtype_is_weight(entry->dtype) && (entry->dtype != DT_I8 || entry->scaling);
 }
 
 static BoundWeight *bind(Weights *w, const char *name, Shape shape)
@@ -245,7 +263,7 @@ static BoundWeight *bind(Weights *w, const char *name, Shape shape)
                 entry_shape_text(entry, got, sizeof got), shape_text(shape, need, sizeof need));
         return NULL;
     }
-    if (!computable(entry->dtype)) {
+    if (!computable(entry)) {
         problem(w, "\n  %s: stored as %s, which snug cannot compute with", full, entry->type_name);
         return NULL;
     }
@@ -258,7 +276,8 @@ static BoundWeight *bind(Weights *w, const char *name, Shape shape)
                           .dtype = entry->dtype,
                           .shape = shape,
                           .bytes = entry->bytes,
-                          .unit = -1 };
+                          .unit = -1,
+                          .scaling = entry->scaling };
     b->checkpoint = w->checkpoint;
     b->entry = entry;
     return b;
@@ -285,6 +304,12 @@ const Weight *weights_table(Weights *w, const char *name, int64_t rows, int64_t 
 {
     BoundWeight *b = bind(w, name, SHAPE(rows, cols));
     if (!b) return NULL;
+    const Scaling *s = b->weight.scaling;
+    if ((s && (s->row_at || s->block)) || cols % dtype_info(b->weight.dtype)->block) {
+        problem(w, "\n  %s: a table stored as %s cannot be read by rows", b->weight.name,
+                b->entry->type_name);
+        return NULL;
+    }
     b->weight.by_row = true;
     return &b->weight;
 }

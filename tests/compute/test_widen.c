@@ -70,6 +70,25 @@ TEST(widen, knows_every_weight_type_and_no_other)
         CHECK_INT(kernels.pack[type] != NULL, widen_has((DType)type));
 }
 
+/* A convolution of 9 terms an output, quantised as one long row of blocks. */
+TEST(widen, blocks_run_on_across_short_rows)
+{
+    enum { ROWS = 256, COLS = 9, N = ROWS * COLS };
+    static float flat[N], rows[N];
+    for (size_t t = 0; t < COUNT(BLOCKS); t++) {
+        TestMatrix m = matrix_create(BLOCKS[t], 1, N);
+        widen_row(flat, &m.w, 0, 0, N);
+        const Stored short_rows = stored_dense(BLOCKS[t], m.w.data, ROWS, COLS);
+        for (int64_t i = 0; i < ROWS; i++)
+            widen_row(rows + i * COLS, &short_rows, i, 0, COLS);
+        assert_memory_equal(rows, flat, sizeof flat);
+        const Stored tail = stored_rows(&short_rows, 100, ROWS - 100);
+        widen_row(rows, &tail, 7, 2, 5);
+        assert_memory_equal(rows, flat + 107 * COLS + 2, 5 * sizeof *rows);
+        matrix_free(&m);
+    }
+}
+
 TEST(widen, any_part_of_a_row_equals_that_part_of_the_whole)
 {
     for (size_t t = 0; t < COUNT(BLOCKS) + COUNT(FOUR); t++) {

@@ -3,6 +3,7 @@
 #include "compute/cpu/device.h"
 
 #include "compute/cpu/exec.h"
+#include "compute/cpu/widen.h"
 
 static CpuExec *const EXEC[OP_COUNT] = {
 #define OP(kind, name) [OP_##kind] = cpu_exec_##name,
@@ -35,7 +36,7 @@ void *call_scratch(Call *call, size_t bytes)
 size_t call_vector_bytes(const Op *op, int i)
 {
     const Weight *w = op->weight[i];
-    if (i >= op->n_weights || !w || w->dtype == DT_F32) return 0;
+    if (i >= op->n_weights || !w || stored_is_f32(w)) return 0;
     return size_align((size_t)shape_count(w->shape) * sizeof(float), CPU_ALIGN);
 }
 
@@ -49,16 +50,18 @@ const float *call_vector(Call *call, int i)
 {
     const Weight *w = i < call->op->n_weights ? call->op->weight[i] : NULL;
     if (!w) return NULL;
-    if (w->dtype == DT_F32) return call->at->weight[i];
-    const int64_t n = shape_count(w->shape);
+    if (stored_is_f32(w)) return call->at->weight[i];
+    const int64_t n = shape_count(w->shape), rows = w->shape.rank > 1 ? w->shape.dim[0] : 1;
     float *wide = call_scratch(call, (size_t)n * sizeof(float));
-    (void)dtype_widen(w->dtype, call->at->weight[i], wide, n); /* weights_end refused the rest */
+    const Stored stored = call_matrix(call, i, rows, rows ? n / rows : 0);
+    for (int64_t row = 0; row < rows; row++)
+        widen_row(wide + row * stored.cols, &stored, row, 0, stored.cols);
     return wide;
 }
 
 Stored call_matrix(const Call *call, int i, int64_t rows, int64_t cols)
 {
-    return stored_dense(call->op->weight[i]->dtype, call->at->weight[i], rows, cols);
+    return stored_weight(call->op->weight[i], call->at->weight[i], rows, cols);
 }
 
 MapRow *call_map(const CpuDevice *cpu, Activation act)

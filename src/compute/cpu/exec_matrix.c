@@ -2,6 +2,7 @@
 #include "compute/cpu/attention.h"
 #include "compute/cpu/exec.h"
 #include "compute/cpu/gemm.h"
+#include "compute/cpu/widen.h"
 
 #include <math.h>
 
@@ -59,7 +60,8 @@ SnugStatus cpu_exec_embed(Call *c)
                              "token %d is outside the embedding table (%lld rows)", id,
                              (long long)table->shape.dim[0]);
         TRY(c->at->read_row(c->at->read_context, table, id, row, c->err));
-        (void)dtype_widen(table->dtype, row, y + i * cols, cols);
+        const Stored stored = stored_weight(table, row, 1, cols);
+        widen_row(y + i * cols, &stored, 0, 0, cols);
     }
     return SNUG_OK;
 }

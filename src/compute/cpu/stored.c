@@ -12,12 +12,37 @@ Stored stored_dense(DType type, const void *data, int64_t rows, int64_t cols)
                      .scale = 1.0f };
 }
 
+Stored stored_weight(const Weight *weight, const void *at, int64_t rows, int64_t cols)
+{
+    Stored w = stored_dense(weight->dtype, at, rows, cols);
+    const Scaling *s = weight->scaling;
+    const char *base = at;
+    if (!s) return w;
+    w.scale = s->whole;
+    if (s->row_at) w.row_scale = (const float *)(const void *)(base + s->row_at);
+    if (!s->block) return w;
+    w.four = (StoredAbsmax){ .block = s->block, .offset = s->offset };
+    if (s->absmax_at) {
+        w.four.absmax = (const float *)(const void *)(base + s->absmax_at);
+    } else {
+        w.four.codes = (const uint8_t *)base + s->codes_at;
+        w.four.map = (const float *)(const void *)(base + s->map_at);
+        w.four.nested = (const float *)(const void *)(base + s->nested_at);
+    }
+    return w;
+}
+
+bool stored_is_f32(const Weight *weight)
+{
+    return weight->dtype == DT_F32 && !weight->scaling;
+}
+
 Stored stored_rows(const Stored *w, int64_t first, int64_t rows)
 {
     Stored view = *w;
     view.rows = rows;
     if (view.row_scale) view.row_scale += first;
-    if (w->type == DT_NF4 || w->type == DT_FP4)
+    if (dtype_info(w->type)->block > 1)
         view.first += first * w->cols;
     else
         view.data = (const char *)w->data + first * w->row_bytes;

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "compute/weight.h"
 #include "tensor/dtype.h"
 
 /** Scales of NF4 and FP4. Plain: absmax. Nested: codes, map, nested, offset (formats.md 5). */
@@ -26,15 +27,19 @@ typedef struct Stored {
     DType type;
     const void *data;
     int64_t rows, cols;
-    int64_t row_bytes;      /**< from one row to the next; 4-bit types (NF4, FP4): unused */
+    int64_t row_bytes;      /**< plain types: from one row to the next */
     float scale;            /**< plain types: of the whole tensor; 1 = none */
     const float *row_scale; /**< plain types: [rows], or NULL */
-    int64_t first;          /**< NF4, FP4: flattened index of w[0][0], for views of some rows */
+    int64_t first;          /**< block and 4-bit types: flattened index of w[0][0], for views */
     StoredAbsmax four;      /**< NF4, FP4 */
 } Stored;
 
-/** Dense matrix without scales; block types need cols % block == 0. */
+/** Dense matrix without scales. Blocks may straddle rows. */
 Stored stored_dense(DType type, const void *data, int64_t rows, int64_t cols);
+/** A weight of the plan at its place, with the scales behind its data. */
+Stored stored_weight(const Weight *weight, const void *at, int64_t rows, int64_t cols);
+/** Are the bytes in place its f32 values? */
+bool stored_is_f32(const Weight *weight);
 /** The same matrix from row `first` on, `rows` rows. */
 Stored stored_rows(const Stored *w, int64_t first, int64_t rows);
 

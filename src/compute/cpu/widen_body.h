@@ -254,14 +254,15 @@ WIDEN void widen_block(DType type, float *restrict to, const uint8_t *restrict b
 
 enum { WIDEN_MAX_BLOCK = 256 };
 
-/** Terms k0 .. k0 + n - 1 of a row of blocks, from inside a block to inside another. */
+/** Terms k0 .. k0 + n - 1 of a row, from inside a block to inside another. Blocks run on across
+ *  rows, as in convolutions that were cut into rows of 256 before they were quantised. */
 WIDEN void widen_blocks(float *restrict to, const Stored *w, int64_t row, int64_t k0, int64_t n)
 {
     const DTypeInfo *info = dtype_info(w->type);
     const int64_t block = info->block;
-    const uint8_t *from = (const uint8_t *)w->data + row * w->row_bytes;
-    from += k0 / block * info->bytes;
-    for (int64_t skip = k0 % block; n > 0; skip = 0, from += info->bytes) {
+    const int64_t e = w->first + row * w->cols + k0;
+    const uint8_t *from = (const uint8_t *)w->data + e / block * info->bytes;
+    for (int64_t skip = e % block; n > 0; skip = 0, from += info->bytes) {
         const int64_t here = n < block - skip ? n : block - skip;
         if (here == block) {
             widen_block(w->type, to, from);

@@ -7,19 +7,7 @@
 
 bool widen_has(DType type)
 {
-    switch (type) {
-    case DT_F32:
-    case DT_F16:
-    case DT_BF16:
-    case DT_F8_E4M3:
-    case DT_F8_E5M2:
-    case DT_I8:
-    case DT_NF4:
-    case DT_FP4:
-        return true;
-    default:
-        return type < DT_COUNT && dtype_info(type)->block > 1;
-    }
+    return dtype_is_weight(type);
 }
 
 static void widen_plain(float *to, const Stored *w, int64_t row, int64_t k0, int64_t n)
