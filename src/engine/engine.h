@@ -26,7 +26,7 @@ struct SnugEngine {
 
 /** Options every pipeline has. */
 typedef struct CommonRequest {
-    const char *output, *save_latents, *taps, *preview, *report;
+    const char *output, *audio, *dtype, *save_latents, *taps, *preview, *report;
 } CommonRequest;
 extern const Option JOB_OPTIONS[];
 

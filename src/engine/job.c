@@ -1,6 +1,7 @@
 /* job.c  A request: options by name, and the open files behind it. */
 #include "engine/engine.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define AT(field) offsetof(CommonRequest, field)
@@ -8,8 +9,10 @@
 /* clang-format off */
 const Option JOB_OPTIONS[] = {
     { { "output",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "result: .mp4 .webm .gif .png (grid) .npy (f32 [F, H, W, 3] in 0..1), or a folder for PNGs" }, AT(output) },
+    { { "audio",        SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "sound track for .mp4 (AAC) and .webm (Opus); the file ends with the shorter of sound and video" }, AT(audio) },
     { { "save-latents", SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write the final latents as .npy [C, T, h, w]" }, AT(save_latents) },
     { { "taps",         SNUG_OPTION_PATH, NULL, 0, 0, "DIR",  "write intermediates as .npy for comparison" }, AT(taps) },
+    { { "dtype",        SNUG_OPTION_TEXT, "auto", 0, 0, "TYPE", "type to compute in: auto, f32, bf16, f16; a device without it uses f32 and says so" }, AT(dtype) },
     { { "preview",      SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "small PNG of the latent, rewritten after each step" }, AT(preview) },
     { { "report",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write plan and measurements as JSON" }, AT(report) },
     { { NULL, SNUG_OPTION_TEXT, NULL, 0, 0, NULL, NULL }, 0 },
@@ -109,6 +112,27 @@ void snug_job_free(SnugJob *job)
     heap_give(heap, job);
 }
 
+/* The CPU device computes in f32 whatever the weights are stored in: say so, never pretend. */
+static SnugStatus choose_dtype(SnugJob *job, SnugError *err)
+{
+    static const char *const NAMES[] = { "auto", "f32", "bf16", "f16" };
+    const char *asked = job->common.dtype;
+    char *all = job->weights.warnings;
+    const size_t used = strlen(all), room = sizeof job->weights.warnings - used;
+    int i = 0;
+    while (i < 4 && strcmp(asked, NAMES[i]) != 0)
+        i++;
+    if (i == 4)
+        return error_set(err, SNUG_ERR_ARG, "--dtype: \"%.50s\" is none of auto, f32, bf16, f16",
+                         asked);
+    if (i >= 2)
+        (void)snprintf(
+            all + used, room,
+            "--dtype %s: the %s device computes in f32; weights stay as they are stored\n", asked,
+            job->engine->device.name);
+    return SNUG_OK;
+}
+
 static SnugStatus list_units(SnugJob *job, SnugError *err)
 {
     job->unit_bytes = arena_array(&job->arena, (size_t)job->weights.n_units + 1, sizeof(size_t));
@@ -127,8 +151,9 @@ SnugStatus job_prepare(SnugJob *job, SnugError *err)
                                       .arena = &job->arena,
                                       .weights = &job->weights,
                                       .preview = job->common.preview != NULL };
-    SnugStatus status =
-        job->pipeline->open(&job->prepared, &job->context, job->request, &job->info, err);
+    SnugStatus status = choose_dtype(job, err);
+    if (status == SNUG_OK)
+        status = job->pipeline->open(&job->prepared, &job->context, job->request, &job->info, err);
     if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* what is opened here was named as input */
     if (status == SNUG_OK) status = list_units(job, err);
     if (status != SNUG_OK) job_unprepare(job);

@@ -31,12 +31,16 @@ static VideoOptions video_options(const SnugJob *job)
 SnugStatus output_memory_bytes(SnugJob *job, size_t *out, SnugError *err)
 {
     *out = (size_t)job->info.width * (size_t)job->info.height * 3 * sizeof(float);
+    if (!job->common.output && job->common.audio)
+        return error_set(err, SNUG_ERR_ARG, "--audio needs an --output that ends in .mp4 or .webm");
     if (!job->common.output) return SNUG_OK;
     VideoFormat format;
     const VideoOptions options = video_options(job);
     SnugStatus status = video_format_of_path(&format, job->common.output, err);
     if (status != SNUG_OK) return error_wrap(err, status, "--output: ");
-    *out += video_writer_memory_bytes(format, &options, 0);
+    if (job->common.audio && format != VIDEO_MP4 && format != VIDEO_WEBM)
+        return error_set(err, SNUG_ERR_ARG, "--audio: only .mp4 and .webm carry sound");
+    *out += video_writer_memory_bytes(format, &options, job->common.audio != NULL);
     return SNUG_OK;
 }
 
@@ -78,7 +82,11 @@ static SnugStatus open_files(Output *o, SnugError *err)
                          "--preview: this model brings no latent_rgb_factors for previews");
     if (!c->output) return SNUG_OK;
     const VideoOptions options = video_options(o->job);
-    return video_writer_open(&o->video, heap, c->output, &options, err);
+    TRY(video_writer_open(&o->video, heap, c->output, &options, err));
+    if (!c->audio) return SNUG_OK;
+    SnugStatus status = video_writer_add_audio(o->video, c->audio, 1, err);
+    if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* it was named as input */
+    return error_wrap(err, status, "--audio: ");
 }
 
 SnugStatus output_open(Output **out, SnugJob *job, SnugError *err)

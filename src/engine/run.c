@@ -161,10 +161,17 @@ static void measure(Running *run)
     f->stall_seconds = stats.stall_seconds;
 }
 
+/* One event a line. */
 static void warn(Running *run)
 {
-    const char *text = run->job->weights.warnings;
-    if (text[0]) emit(run, SNUG_EVENT_WARNING, text);
+    char line[sizeof run->job->weights.warnings];
+    for (const char *at = run->job->weights.warnings; *at;) {
+        const size_t n = strcspn(at, "\n");
+        memcpy(line, at, n);
+        line[n] = '\0';
+        if (n) emit(run, SNUG_EVENT_WARNING, line);
+        at += n + (at[n] == '\n');
+    }
 }
 
 static SnugStatus finish(Running *run, SnugStatus status, SnugError *err)

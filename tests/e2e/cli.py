@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import unittest
+import wave
 
 SNUG = os.path.join(os.environ.get("SNUG_BUILD", "build"), "snug")
 TESTS = os.environ.get("SNUG_TESTS", os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -550,6 +551,31 @@ class Output(Case):
         self.run_ok(output=self.path("frames/"), frames=5)
         self.assertEqual(len([n for n in os.listdir(self.path("frames")) if n.endswith(".png")]), 5)
         self.assertEqual(self.snug(*self.words(output=self.path("frames/"))).returncode, 1)  # not over older frames
+
+    def test_a_sound_track_is_merged(self):
+        sound, text = self.path("sound.wav"), self.path("text.wav")
+        with wave.open(sound, "wb") as f:
+            f.setnchannels(1)
+            f.setsampwidth(2)
+            f.setframerate(16000)
+            f.writeframes(b"".join(struct.pack("<h", (i * 400) % 20000) for i in range(16000)))
+        with open(text, "w", encoding="utf-8") as f:
+            f.write("no sound")
+        self.refused(2, "--audio", ".mp4 and .webm", audio=sound)
+        self.refused(2, "--audio needs an --output", audio=sound, output=None)
+        self.refused(4, "--audio", "none.wav", audio=self.path("none.wav"), output=self.path("out/y.mp4"))
+        self.refused(4, "--audio", "text.wav", audio=text, output=self.path("out/y.mp4"))
+        for suffix, codec in (("mp4", b"mp4a"), ("webm", b"A_OPUS")):
+            self.run_ok(output=self.path("out/x." + suffix), audio=sound, frames=5)
+            with open(self.path("out/x." + suffix), "rb") as f:
+                self.assertIn(codec, f.read())
+
+    def test_compute_types_are_told(self):
+        self.refused(2, "--dtype", "auto, f32, bf16, f16", dtype="int8")
+        for name in ("auto", "f32"):
+            self.assertNotIn("computes in f32", self.run_ok(dtype=name).stderr)
+        for name in ("bf16", "f16"):
+            self.assertIn(f"warning: --dtype {name}: the cpu device computes in f32", self.run_ok(dtype=name).stderr)
 
     def test_unknown_suffix(self):
         self.refused(2, "x.mov", output=self.path("out/x.mov"))
