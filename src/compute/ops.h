@@ -80,7 +80,8 @@ Tensor op_group_norm(Run *r, Tensor x, Tensor moments, const Weight *weight, con
 /* ---- elementwise (ops_elementwise.c) -------------------------------------------------------- */
 
 Tensor op_add(Run *r, Tensor x, Tensor y);
-/** x[.., n] + weight with n elements, repeated over the leading dimensions. */
+/** x[.., n] + weight with n elements, repeated over the leading dimensions; of a weight with more
+ *  rows than x (positions) the first ones. */
 Tensor op_add_weight(Run *r, Tensor x, const Weight *weight);
 /** x + mod[gate] * y. */
 Tensor op_gated_add(Run *r, Tensor x, Tensor y, Modulation m, int gate);

@@ -17,7 +17,9 @@ Tensor op_add_weight(Run *r, Tensor x, const Weight *weight)
 {
     Op op = op_like(OP_ADD_WEIGHT, x);
     const int64_t n = weight ? shape_count(weight->shape) : 0;
-    if (!op_require(r, OP_ADD_WEIGHT, n > 0 && tensor_count(x) % n == 0,
+    const bool first_rows = n > tensor_count(x) && weight->shape.rank > 0 &&
+                            weight->shape.dim[weight->shape.rank - 1] == tensor_cols(x);
+    if (!op_require(r, OP_ADD_WEIGHT, n > 0 && (first_rows || tensor_count(x) % n == 0),
                     "the weight does not repeat into the input", x))
         return NO_TENSOR;
     op.n_weights = 1;

@@ -35,7 +35,7 @@ SnugStatus cpu_exec_add_weight(Call *c)
     const float *w = call_vector(c, 0);
     const int64_t n = shape_count(c->op->weight[0]->shape), total = tensor_count(c->op->out);
     for (int64_t at = 0; at < total; at += n)
-        c->cpu->kernels.add(output(c) + at, input(c, 0) + at, w, n);
+        c->cpu->kernels.add(output(c) + at, input(c, 0) + at, w, n < total ? n : total);
     return SNUG_OK;
 }
 
