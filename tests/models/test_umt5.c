@@ -1,4 +1,4 @@
-/* test_umt5.c  umT5 encoder against transformers 5.23 (tools/oracle/golden_umt5.py), layer by layer. */
+/* test_umt5.c  umT5 and T5 encoders against transformers 5.23 (tools/oracle/golden_umt5.py), layer by layer. */
 #include "net.h"
 
 #include "models/umt5.h"
@@ -86,4 +86,10 @@ TEST(umt5, equals_the_reference_where_heads_are_wider_than_the_model)
 TEST(umt5, equals_the_reference_with_other_buckets)
 {
     check_folder("golden/umt5/buckets");
+}
+
+TEST(umt5, t5_has_one_bias_for_all_layers_and_attends_to_padding)
+{
+    check_folder("golden/umt5/t5");
+    check_folder("golden/umt5/t5_relu");
 }
