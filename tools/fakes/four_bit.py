@@ -32,8 +32,8 @@ def _fixed(name, dtype, shape, data):
     return Entry(name, dtype, shape, lambda: [data], small=True)
 
 
-def entries(values, name, shape, deviation, kind="nf4", nested=True, dtype="bfloat16"):
-    """The entries of one matrix [N, K] called `name`; its values spread by about `deviation`."""
+def entries(values, key, name, shape, deviation, kind="nf4", nested=True, dtype="bfloat16"):
+    """The entries of one matrix [N, K] called `name`; its values hang on `key` and spread by about `deviation`."""
     table = TABLES[kind]
     n = shape[0] * shape[1]
     n_blocks = -(-n // BLOCK)
@@ -42,7 +42,7 @@ def entries(values, name, shape, deviation, kind="nf4", nested=True, dtype="bflo
     packed = -(-n // 2)
     state = {"quant_type": kind, "blocksize": BLOCK, "dtype": dtype, "shape": list(shape)}
     out = [
-        Entry(name, "U8", (packed, 1), lambda: values.pieces(name, "U8", packed)),
+        Entry(name, "U8", (packed, 1), lambda: values.pieces(key, "U8", packed)),
         _fixed(name + ".quant_map", "F32", (16,), _floats(table)),
     ]
     if nested:
@@ -50,15 +50,15 @@ def entries(values, name, shape, deviation, kind="nf4", nested=True, dtype="bflo
         state.update(nested_blocksize=NESTED_BLOCK, nested_dtype="float32", nested_offset=scale)
         scales = name + ".absmax"
         out += [
-            Entry(scales, "U8", (n_blocks,), lambda: values.pieces(scales, "U8", n_blocks)),
+            Entry(scales, "U8", (n_blocks,), lambda: values.pieces(key + ".absmax", "U8", n_blocks)),
             _fixed(name + ".nested_absmax", "F32", (n_nested,), _floats([SPREAD * scale]) * n_nested),
             _fixed(name + ".nested_quant_map", "F32", (256,), _floats(dynamic_map())),
         ]
     else:
         scales = name + ".absmax"
-        spread = 0.1 * scale
+        size, spread = 4 * n_blocks, 0.1 * scale
         out.append(
-            Entry(scales, "F32", (n_blocks,), lambda: values.pieces(scales, "F32", 4 * n_blocks, scale, spread))
+            Entry(scales, "F32", (n_blocks,), lambda: values.pieces(key + ".absmax", "F32", size, scale, spread))
         )
     text = json.dumps(state).encode()
     out.append(_fixed(name + ".quant_state.bitsandbytes__" + kind, "U8", (len(text),), text))

@@ -34,22 +34,22 @@ class Folder:
     def __init__(self, path, values, options, say):
         self.path, self.values, self.options, self.say = path, values, options, say
 
-    def entries(self, rows, dtype, quantised=None, salt=""):
-        """quantised(name): stored in 4 bits; what is left then is bf16. salt makes experts differ."""
+    def entries(self, rows, dtype, quantised=None, rename=None, salt=""):
+        """quantised(name, shape): stored in 4 bits; what is left then is bf16. Values hang on salt and the name before
+        it is renamed, so that both layouts hold the same ones; salt makes experts differ."""
         plain = "BF16" if quantised else dtype
         out = []
         for name, shape, mean, deviation in rows:
+            key, name = f"{salt}.{name}", rename(name) if rename else name
             if quantised and quantised(name, shape):
-                out += four_bit.entries(self.values, name, shape, deviation, dtype, self.options.nested)
+                out += four_bit.entries(self.values, key, name, shape, deviation, dtype, self.options.nested)
             else:
-                out.append(self._entry(name, plain, shape, mean, deviation, salt))
+                out.append(self._entry(key, name, plain, shape, mean, deviation))
         return out
 
-    def _entry(self, name, dtype, shape, mean, deviation, salt):
+    def _entry(self, key, name, dtype, shape, mean, deviation):
         size = writers.entry_bytes(writers.Entry(name, dtype, shape, None))
-        return writers.Entry(
-            name, dtype, shape, lambda: self.values.pieces(salt + name, dtype, size, mean, deviation)
-        )
+        return writers.Entry(name, dtype, shape, lambda: self.values.pieces(key, dtype, size, mean, deviation))
 
     def weights(self, name, stem, entries, shards=1):
         folder = os.path.join(self.path, name)
@@ -184,17 +184,14 @@ def original_config(config, task):
     }
 
 
-def _renamed(rows, rename, config):
-    return [(rename(row[0], config), *row[1:]) for row in rows]
-
-
 def _original_dit(out, name, config, model):
     o, four = out.options, out.options.dit in FOUR_BIT
-    rows = _renamed(networks.wan_dit(config, model.get("camera")), names.wan_dit, config)
+    rows = networks.wan_dit(config, model.get("camera"))
+    salt = "transformer_2" if name == "low_noise_model" else "transformer"
     small = original_config(config, model["task"])
     if not four:
         out.json(f"{name}/config.json" if name else "config.json", small)
-        entries = out.entries(rows, o.dit, salt=name)
+        entries = out.entries(rows, o.dit, None, names.wan_dit, salt)
         out.weights(name, "diffusion_pytorch_model", entries, o.shards or model.get("shards", 1))
         return
     name = (name or "model") + "_bnb_" + o.dit
@@ -211,13 +208,13 @@ def _original_dit(out, name, config, model):
             },
         },
     )
-    out.weights(name, "model", out.entries(rows, o.dit, _linear, salt=name), o.shards or 1)
+    out.weights(name, "model", out.entries(rows, o.dit, _linear, names.wan_dit, salt), o.shards or 1)
 
 
 def _original_vae(out, config):
-    rows = _renamed(networks.wan_vae(config), names.wan_vae, config)
     stem = "Wan2.2_VAE" if config.get("is_residual") else "Wan2.1_VAE"
-    out.archive(stem + ".pth", out.entries(rows, out.options.vae))
+    entries = out.entries(networks.wan_vae(config), out.options.vae, None, lambda name: names.wan_vae(name, config))
+    out.archive(stem + ".pth", entries)
 
 
 def original(out, model):
@@ -228,9 +225,9 @@ def original(out, model):
     elif "transformer" in parts:
         _original_dit(out, "", parts["transformer"], model)
     if "text_encoder" in parts:
-        rows = _renamed(networks.umt5(parts["text_encoder"]), names.umt5, None)
         word = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}[o.text]
-        out.archive(f"models_t5_umt5-xxl-enc-{word}.pth", out.entries(rows, o.text))
+        entries = out.entries(networks.umt5(parts["text_encoder"]), o.text, None, names.umt5)
+        out.archive(f"models_t5_umt5-xxl-enc-{word}.pth", entries)
         out.tokenizer("tokenizer" if o.dit in FOUR_BIT else "google/umt5-xxl")
     if "vae" in parts:
         _original_vae(out, parts["vae"])

@@ -32,7 +32,7 @@ _BLOCK = [
 ]
 
 
-def wan_dit(name, _cfg=None):
+def wan_dit(name):
     if name == "scale_shift_table":
         return "head.modulation"
     block = re.match(r"(blocks\.\d+\.)(.*)", name)
@@ -58,7 +58,7 @@ _T5 = [
 ]
 
 
-def umt5(name, _cfg=None):
+def umt5(name):
     block = re.match(r"encoder\.block\.(\d+\.)(.*)", name)
     if not block:
         return {"shared.weight": "token_embedding.weight", "encoder.final_layer_norm.weight": "norm.weight"}[name]

@@ -79,7 +79,7 @@ def check_part(title, config):
 
 def check_original(title, config, rename, network, convert):
     rows = network(config)
-    there = {rename(n, config): torch.empty(s, device="meta") for n, s, *_ in rows}
+    there = {rename(n): torch.empty(s, device="meta") for n, s, *_ in rows}
     back = {k: tuple(v.shape) for k, v in convert(there).items()}
     return same(title + ", original names", {n: tuple(s) for n, s, *_ in rows}, back)
 
@@ -101,7 +101,8 @@ def check_names():
         good &= check_original(name, config, names.wan_dit, networks.wan_dit,
                                single.convert_wan_transformer_to_diffusers)  # fmt: skip
     config = configs.VAE_21
-    good &= check_original("vae-2.1", config, names.wan_vae, networks.wan_vae, single.convert_wan_vae_to_diffusers)
+    good &= check_original("vae-2.1", config, lambda name: names.wan_vae(name, configs.VAE_21), networks.wan_vae,
+                           single.convert_wan_vae_to_diffusers)  # fmt: skip
     return good
 
 
