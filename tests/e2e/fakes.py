@@ -60,8 +60,9 @@ class Fake(Case):
             for layout in ("diffusers", "original"):
                 folder = self.make(model, "--scale", "tiny", "--layout", layout, folder=model + layout)
                 # what a folder may say about itself, and the original's does not
-                words = ["--scheduler", "unipc", "--shift", 5, "--boundary", 0.9, "--negative", "blurry"]
-                words += ["--guidance", 4, "--model", folder, "--prompt", "a red ball", "--size", "64x64", "--frames", 5, "--steps", 3]
+                words = ["--scheduler", "unipc", "--shift", 5, "--boundary", 0.9]
+                words += ["--negative", "blurry", "--guidance", 4, "--model", folder]
+                words += ["--prompt", "a red ball", "--size", "64x64", "--frames", 5, "--steps", 3]
                 words += ["--image", image] if image else []
                 done = self.snug("run", pipeline, *words, "--output", self.output)
                 self.assertEqual(done.returncode, 0, done.stderr)
