@@ -1,87 +1,10 @@
 /* test_fault.c  What happens when memory, files or the caller fail in the middle: the right status, no
  * leak, no file under its final name, and an engine that still works. */
-#include "pipelines/request.h"
+#include "pipelines/small.h"
 
-#include <dirent.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/size.h"
-#include "engine/engine.h"
-#include "memory/process.h"
-
-enum { GIB = 1 << 30, MAX_FAULTS = 20000 };
-static const char MODEL[] = "ti2v"; /* the smallest */
-
-static SnugEngine *open_engine(void)
-{
-    SnugEngine *engine = NULL;
-    SnugError err = { { 0 } };
-    const SnugEngineOptions options = { .ram_bytes = GIB, .threads = 2 };
-    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
-    return engine;
-}
-
-static int count_files(const char *folder)
-{
-    int n = 0;
-    DIR *dir = opendir(folder);
-    CHECK(dir != NULL);
-    for (const struct dirent *e; (e = readdir(dir));)
-        n += e->d_name[0] != '.' || strstr(e->d_name, ".tmp") != NULL;
-    (void)closedir(dir);
-    return n;
-}
-
-/* Where outputs of these tests go: empty in the beginning. */
-static const char *out_folder(void)
-{
-    const char *folder = request_scratch("out");
-    (void)mkdir(folder, 0700);
-    return folder;
-}
-
-static void remove_outputs(void)
-{
-    (void)remove(request_scratch("out/frames.npy"));
-    (void)remove(request_scratch("out/latents.npy"));
-    (void)remove(request_scratch("out/report.json"));
-    CHECK_INT(count_files(out_folder()), 0);
-}
-
-static SnugStatus plan_and_run(SnugJob *job, SnugError *err)
-{
-    SnugPlan *plan = NULL;
-    SnugStatus status = snug_plan_create(&plan, job, err);
-    if (status == SNUG_OK)
-        status = snug_run(job, plan, NULL, NULL, err);
-    else
-        CHECK(plan == NULL);
-    snug_plan_free(plan);
-    return status;
-}
-
-/* Small, with every kind of output file. */
-static SnugJob *small_job(SnugEngine *engine)
-{
-    SnugJob *job = NULL;
-    SnugError err = { { 0 } };
-    char path[1000];
-    REQUIRE_OK(snug_job_create(&job, engine, "wan-ti2v", &err), &err);
-    (void)snprintf(path, sizeof path, "%s/%s/model", test_path("golden/pipelines"), MODEL);
-    static const char *const VALUES[][2] = { { "prompt", "a red ball" }, { "guidance", "3" },
-                                             { "seed", "-7" },           { "frames", "1" },
-                                             { "steps", "2" },           { "size", "32x32" } };
-    for (size_t i = 0; i < COUNT(VALUES); i++)
-        request_option(job, VALUES[i][0], VALUES[i][1]);
-    (void)out_folder();
-    request_option(job, "model", path);
-    request_option(job, "output", request_scratch("out/frames.npy"));
-    request_option(job, "save-latents", request_scratch("out/latents.npy"));
-    request_option(job, "report", request_scratch("out/report.json"));
-    return job;
-}
+enum { MAX_FAULTS = 20000 };
 
 TEST(fault, every_refused_allocation_is_reported_and_leaks_nothing)
 {
@@ -235,34 +158,6 @@ TEST(fault, cancel_at_any_event_leaves_no_file_and_an_engine_that_works)
     SnugError err = { { 0 } };
     REQUIRE_OK(plan_and_run(job, &err), &err);
     snug_job_free(job);
-    remove_outputs();
-    snug_engine_close(engine);
-}
-
-TEST(fault, a_hundred_runs_grow_neither_the_books_nor_the_process)
-{
-    SnugEngine *engine = open_engine();
-    const size_t before = heap_now_bytes(engine->heap);
-    size_t rss = 0, labels = 0;
-    for (int i = 0; i < 110; i++) {
-        SnugError err = { { 0 } };
-        HeapLabel rows[1];
-        SnugJob *job = small_job(engine);
-        REQUIRE_OK(plan_and_run(job, &err), &err);
-        snug_job_free(job);
-        CHECK_INT(heap_now_bytes(engine->heap), before);
-        if (i == 9) { /* warm by now */
-            rss = process_rss_bytes();
-            labels = (size_t)heap_labels(engine->heap, rows, 1);
-        }
-    }
-    HeapLabel rows[1];
-    CHECK_INT(heap_labels(engine->heap, rows, 1), labels);
-    const size_t now = process_rss_bytes();
-    print_message("resident: %zu KiB after 10 runs, %zu KiB after 110\n", rss >> 10, now >> 10);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they keep freed memory */
-    CHECK(now < rss + ((size_t)2 << 20));
-#endif
     remove_outputs();
     snug_engine_close(engine);
 }
