@@ -23,6 +23,7 @@ typedef enum Activation {
     ACT_GELU_TANH,
     ACT_GELU_ERF,
     ACT_RELU,
+    ACT_EXP,
     ACT_GELU_QUICK, /**< x sigmoid(1.702 x), as OpenAI's CLIP has it */
 } Activation;
 

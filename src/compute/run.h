@@ -41,6 +41,7 @@ typedef struct RunHooks {
 /** Choices of the plan that a recipe asks for; none changes a bit of the result. */
 typedef struct RunKnobs {
     int64_t chunk_rows; /**< rows of a transformer block handled at once; 0: all */
+    int64_t band_rows;  /**< rows of a VAE's frames computed at once, at every level; 0: all */
     bool lock_step;     /**< guidance branches advance block by block together */
     bool cache_cross;   /**< cross-attention K and V kept over the steps */
     bool keep_camera;   /**< what all tokens take from the camera kept over the steps */

@@ -73,6 +73,8 @@ MapRow *call_map(const CpuDevice *cpu, Activation act)
         return cpu->kernels.gelu_tanh;
     case ACT_GELU_ERF:
         return cpu->kernels.gelu_erf;
+    case ACT_EXP:
+        return cpu->kernels.exp;
     case ACT_GELU_QUICK:
         return cpu->kernels.gelu_quick;
     case ACT_RELU:

@@ -89,8 +89,9 @@ static void gated_activation_span(void *context, int64_t first, int64_t n)
     case ACT_GELU_ERF:
         k->gelu_erf_mul(y, a, b, n);
         break;
+    case ACT_EXP:
     case ACT_GELU_QUICK:
-        k->gelu_quick(y, a, n);
+        call_map(c->cpu, c->op->arg.act.activation)(y, a, n);
         k->mul(y, y, b, n);
         break;
     case ACT_RELU:
