@@ -113,42 +113,80 @@ static SnugStatus follow(NetRun *run, NetRecipe *recipe, const FollowOptions *o,
     return status;
 }
 
-SnugStatus net_run(Net *net, NetRecipe *recipe, NetOutput *output, void *context)
-{
-    NetRun run = { net, output, context };
+/* Everything that a plan is made of. */
+typedef struct NetPlan {
     Trace trace;
-    Placement placement = { .heap = net->heap };
-    Residency residency = { .heap = net->heap };
-    Slab slab = { 0 };
-    const Device device = cpu_device_table(&net->cpu);
-    trace_init(&trace, net->heap);
-    const RunHooks recorder = trace_recorder(&trace);
-    Run r = { .device = &device,
+    Placement placement;
+    Uses uses;
+    Clock clock;
+    Schedule schedule;
+    size_t *bytes;
+} NetPlan;
+
+static double op_seconds(const void *self, const TraceOp *op)
+{
+    (void)self;
+    return op->flops * 1e-11;
+}
+
+static const Costs COSTS = { .op_seconds = op_seconds,
+                             .first_bytes_per_second = 1e9,
+                             .again_bytes_per_second = 4e9 };
+
+static SnugStatus make_plan(Net *net, NetPlan *p, NetRecipe *recipe, void *context,
+                            const Device *device)
+{
+    SnugError *err = &net->err;
+    const RunHooks recorder = trace_recorder(&p->trace);
+    Run r = { .device = device,
               .hooks = &recorder,
-              .err = &net->err,
+              .err = err,
               .knobs = net->knobs,
               .taps = true,
               .rehearse = true };
     recipe(&r, context);
-    SnugStatus status = r.status;
-    size_t *bytes = arena_array(&net->arena, (size_t)net->table.n_units + 1, sizeof *bytes);
+    if (r.status != SNUG_OK) return r.status;
+    p->bytes = arena_array(&net->arena, (size_t)net->table.n_units + 1, sizeof *p->bytes);
     for (int32_t i = 0; i < net->table.n_units; i++)
-        bytes[i] = net->table.units[i].bytes;
-    if (status == SNUG_OK) status = placement_make(&placement, &trace, false, &net->err);
-    if (status == SNUG_OK)
-        status = residency_make(&residency, &trace, &placement, bytes, net->table.n_units,
-                                net->slab_limit ? net->slab_limit : SIZE_MAX, &net->err);
-    net->planned_top = residency.top;
-    if (status == SNUG_OK) status = slab_open(&slab, residency.top, &net->err);
+        p->bytes[i] = net->table.units[i].bytes;
+    TRY(trace_end(&p->trace, err));
+    TRY(placement_make(&p->placement, &p->trace, false, err));
+    TRY(uses_of_trace(&p->uses, &p->trace, net->table.n_units, err));
+    TRY(clock_make(&p->clock, &p->trace, &COSTS, err));
+    const ScheduleTask task = { .trace = &p->trace,
+                                .placement = &p->placement,
+                                .uses = &p->uses,
+                                .clock = &p->clock,
+                                .costs = &COSTS,
+                                .unit_bytes = p->bytes,
+                                .n_units = net->table.n_units,
+                                .device_bytes = net->slab_limit ? net->slab_limit : SIZE_MAX };
+    return schedule_make(&p->schedule, &task, err);
+}
+
+SnugStatus net_run(Net *net, NetRecipe *recipe, NetOutput *output, void *context)
+{
+    NetRun run = { net, output, context };
+    NetPlan p = { .placement.heap = net->heap,
+                  .uses.heap = net->heap,
+                  .clock.heap = net->heap,
+                  .schedule = { .loads.heap = net->heap, .host.heap = net->heap } };
+    Slab slab = { 0 };
+    const Device device = cpu_device_table(&net->cpu);
+    trace_init(&p.trace, net->heap);
+    SnugStatus status = make_plan(net, &p, recipe, context, &device);
+    net->planned_top = p.schedule.loads.top;
+    if (status == SNUG_OK) status = slab_open(&slab, p.schedule.loads.top, &net->err);
     /* Whatever the slab held before: nothing may read what nobody wrote. */
     for (size_t i = 0; status == SNUG_OK && i < slab.bytes; i++)
         slab.base[i] = 0xff;
     const FollowOptions o = { .heap = net->heap,
-                              .trace = &trace,
-                              .placement = &placement,
-                              .residency = &residency,
-                              .unit_bytes = bytes,
-                              .slab = &slab,
+                              .trace = &p.trace,
+                              .placement = &p.placement,
+                              .schedule = &p.schedule,
+                              .unit_bytes = p.bytes,
+                              .device_base = slab.base,
+                              .n_readers = 2,
                               .owner = &run,
                               .read_unit = read_unit,
                               .read_row = read_row,
@@ -156,9 +194,11 @@ SnugStatus net_run(Net *net, NetRecipe *recipe, NetOutput *output, void *context
                               .output = on_output };
     if (status == SNUG_OK) status = follow(&run, recipe, &o, &device);
     slab_close(&slab);
-    residency_release(&residency);
-    placement_release(&placement);
-    trace_release(&trace);
+    schedule_release(&p.schedule);
+    clock_release(&p.clock);
+    uses_release(&p.uses);
+    placement_release(&p.placement);
+    trace_release(&p.trace);
     return status;
 }
 

@@ -41,11 +41,12 @@ typedef struct SnugEngineOptions {
                              a reserve */
     int threads;         /**< compute threads; 0: one per usable processor */
     const char *isa;     /**< "ref", "avx2", "avx512", "neon"; NULL: the best that runs here */
-    const char *device;  /**< "cpu"; NULL: "cpu" */
+    const char *device;  /**< "cpu", or "sim:8GiB,24GB/s": a device made of host memory, with that
+                             much of its own behind a link of that speed; NULL: "cpu" */
+    size_t vram_bytes;   /**< hard limit of device memory; 0: all that the device has */
     const char *profile; /**< file of snug_profile_measure, for forecasts; NULL: rough defaults */
-    bool
-        profile_optional; /**< a profile that is absent, malformed or another machine's is not used,
-                                and snug_engine_profile_note says so; else it is an error */
+    bool profile_optional; /**< a profile that is absent, malformed or another machine's is not
+                                used, and snug_engine_profile_note says so; else it is an error */
 } SnugEngineOptions;
 
 /** *out is NULL after a failure. SNUG_ERR_ARG: an instruction set or device this machine lacks. */
@@ -127,15 +128,20 @@ SNUG_API void snug_plan_free(SnugPlan *plan);
 
 /** Figures of a plan or a run. */
 typedef struct SnugFigures {
-    size_t budget_bytes;       /**< the limit */
-    size_t fixed_bytes;        /**< code, libraries, tables, output writer: not tensors */
-    size_t slab_bytes;         /**< planned: activations and weights, to the byte */
-    size_t slab_peak_bytes;    /**< measured; 0 in a plan */
-    size_t process_peak_bytes; /**< planned bound, or measured peak resident size */
-    double moved_bytes;        /**< weights read */
-    double bound_bytes;        /**< no schedule could read less */
-    double seconds;            /**< predicted or measured */
-    double stall_seconds;      /**< measured: compute waited for weights */
+    size_t budget_bytes; /**< the limit of host memory */
+    size_t
+        device_budget_bytes; /**< the limit of device memory; 0: the device has none of its own */
+    size_t fixed_bytes;      /**< code, libraries, tables, output writer: not tensors */
+    size_t slab_bytes;       /**< planned: activations and weights, to the byte */
+    size_t slab_peak_bytes;  /**< measured; 0 in a plan */
+    size_t host_slab_bytes;  /**< planned, with a device: weights and frames on their way */
+    size_t host_slab_peak_bytes; /**< measured; 0 in a plan */
+    size_t process_peak_bytes;   /**< planned bound, or measured peak resident size */
+    double moved_bytes;          /**< weights read */
+    double bound_bytes;          /**< no schedule could read less */
+    double seconds;              /**< predicted or measured */
+    double error;         /**< of a prediction: seconds / (1 + error) to seconds * (1 + error) */
+    double stall_seconds; /**< predicted or measured: compute waited for weights */
     double flops;
 } SnugFigures;
 SNUG_API SnugFigures snug_plan_figures(const SnugPlan *plan);

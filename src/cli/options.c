@@ -25,7 +25,9 @@ typedef struct EngineFlag {
 static const EngineFlag ENGINE_FLAGS[] = {
     { "ram", "SIZE",
       "hard limit of the process's memory, such as 8GiB; default: what is free, less a reserve" },
-    { "device", "NAME", "cpu" },
+    { "vram", "SIZE", "hard limit of the device's memory; default: all that it has" },
+    { "device", "NAME",
+      "cpu, or sim:8GiB,24GB/s: memory of its own behind a link of that speed; default: cpu" },
     { "isa", "NAME", "kernels: ref, avx2, avx512, neon; default: the best that runs here" },
     { "threads", "N", "compute threads; default: all processors" },
     { "profile", "FILE",
@@ -51,10 +53,11 @@ static bool is_engine_flag(const char *name)
 static int set_engine_flag(CliOptions *o, const char *name, const char *value)
 {
     SnugError err = { { 0 } };
-    if (strcmp(name, "ram") == 0) {
-        const SnugStatus status = snug_parse_bytes(value, &o->engine.ram_bytes, &err);
+    if (strcmp(name, "ram") == 0 || strcmp(name, "vram") == 0) {
+        size_t *to = name[0] == 'r' ? &o->engine.ram_bytes : &o->engine.vram_bytes;
+        const SnugStatus status = snug_parse_bytes(value, to, &err);
         if (status != SNUG_OK) {
-            (void)fprintf(stderr, "snug: --ram: %s\n", err.text);
+            (void)fprintf(stderr, "snug: --%s: %s\n", name, err.text);
             return CLI_USAGE;
         }
     } else if (strcmp(name, "threads") == 0) {

@@ -154,6 +154,7 @@ typedef struct OpPlaces {
     const void *weight[OP_MAX_WEIGHTS]; /* NULL for by_row weights */
     void *out;
     void *workspace;
+    void *staging; /* host memory for what enters or leaves a device with memory of its own */
     ReadRow *read_row;
     void *read_context;
 } OpPlaces;

@@ -36,8 +36,14 @@ Tensor run_fail(Run *r, SnugStatus status, const char *format, ...)
 
 static SnugStatus execute(Run *r, const Op *op, const OpPlaces *places)
 {
-    if (op->kind == OP_OUTPUT) return r->hooks->output(r->hooks->self, op, places->in[0], r->err);
-    return r->device->execute(r->device->self, op, places, r->err);
+    const Device *device = r->device;
+    if (op->kind != OP_OUTPUT) return device->execute(device->self, op, places, r->err);
+    const void *data = places->in[0];
+    if (device->memory) {
+        TRY(device->execute(device->self, op, places, r->err));
+        data = places->staging;
+    }
+    return r->hooks->output(r->hooks->self, op, data, r->err);
 }
 
 Tensor run_op(Run *r, Op *op)

@@ -8,16 +8,28 @@
 #include "base/error.h"
 #include "compute/op.h"
 
+/** Memory of a device's own, filled by explicit copies. */
+typedef struct DeviceMemory {
+    size_t bytes;            /**< that the device has */
+    double bytes_per_second; /**< of copies from the host */
+    SnugStatus (*open)(void *self, size_t bytes, unsigned char **base, SnugError *err);
+    void (*close)(void *self, unsigned char *base, size_t bytes);
+    /** Host to device; returns when the data are there. Threads: one. */
+    SnugStatus (*copy)(void *self, void *to, const void *from, size_t bytes, SnugError *err);
+} DeviceMemory;
+
 /**
  * A device executes operations on addresses it is given. Implementations fill this table; all
- * members are required. Devices hold no model state.
+ * members but `memory` are required. Devices hold no model state.
  */
 typedef struct Device {
     const char *name; /**< "cpu" */
     void *self;
     /** Scratch bytes this operation needs, from shapes alone. */
     size_t (*workspace_bytes)(const void *self, const Op *op);
-    /** Compute. Never called in rehearsal. */
+    const DeviceMemory *memory; /**< NULL: it works in host memory */
+    /** Compute. Never called in rehearsal. With memory of its own, OP_INPUT and OP_EMBED are made in
+     *  places->staging and copied, OP_OUTPUT is copied to places->staging. */
     SnugStatus (*execute)(void *self, const Op *op, const OpPlaces *places, SnugError *err);
 } Device;
 

@@ -3,6 +3,7 @@
 #include "engine/speed.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "memory/process.h"
@@ -71,10 +72,46 @@ static size_t automatic_budget(void)
     return process_rss_bytes() + free_bytes;
 }
 
+/* "sim:8GiB,24GB/s" */
+static SnugStatus parse_sim(const char *text, size_t *bytes, double *bytes_per_second,
+                            SnugError *err)
+{
+    char size[32], speed[32];
+    int end = 0;
+    const int n = sscanf(text, "sim:%31[^,],%31[^/]/s%n", size, speed, &end);
+    if (n != 2 || text[end] != '\0' || end == 0)
+        return error_set(err, SNUG_ERR_ARG,
+                         "device \"%.50s\": a simulated device is written sim:8GiB,24GB/s", text);
+    size_t per_second;
+    TRY(snug_parse_bytes(size, bytes, err));
+    TRY(snug_parse_bytes(speed, &per_second, err));
+    if (!*bytes || !per_second)
+        return error_set(err, SNUG_ERR_ARG, "device \"%.50s\": no size or no speed", text);
+    *bytes_per_second = (double)per_second;
+    return SNUG_OK;
+}
+
+static SnugStatus open_device(SnugEngine *e, const SnugEngineOptions *o, SnugError *err)
+{
+    e->device = cpu_device_table(&e->cpu);
+    if (!o->device || strcmp(o->device, "cpu") == 0) {
+        if (o->vram_bytes)
+            return error_set(err, SNUG_ERR_ARG, "--vram: the cpu has no memory of its own; --ram");
+        return SNUG_OK;
+    }
+    if (strncmp(o->device, "sim", 3) != 0)
+        return error_set(err, SNUG_ERR_ARG, "device \"%.50s\" is not there: cpu, sim", o->device);
+    size_t bytes;
+    double speed = 0;
+    TRY(parse_sim(o->device, &bytes, &speed, err));
+    sim_device_init(&e->sim, &e->cpu, bytes, speed);
+    e->device = sim_device_table(&e->sim);
+    e->vram_bytes = o->vram_bytes && o->vram_bytes < bytes ? o->vram_bytes : bytes;
+    return SNUG_OK;
+}
+
 static SnugStatus open_parts(SnugEngine *e, const SnugEngineOptions *o, SnugError *err)
 {
-    if (o->device && strcmp(o->device, "cpu") != 0)
-        return error_set(err, SNUG_ERR_ARG, "device \"%.50s\" is not there: cpu", o->device);
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return error_set(err, SNUG_ERR_ARG, "%d threads: 1 to %d, 0 for all", o->threads,
                          MAX_THREADS);
@@ -83,7 +120,7 @@ static SnugStatus open_parts(SnugEngine *e, const SnugEngineOptions *o, SnugErro
     e->pool = pool_create(e->heap, o->threads ? o->threads : usable_processors());
     if (!e->pool) return error_set(err, SNUG_ERR_MEMORY, "the system refused the compute threads");
     cpu_device_init(&e->cpu, e->pool, isa);
-    e->device = cpu_device_table(&e->cpu);
+    TRY(open_device(e, o, err));
     e->base_rss_bytes = process_rss_bytes();
     e->ram_bytes = o->ram_bytes ? o->ram_bytes : automatic_budget();
     return speed_open(e, o, err);

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/pool.h"
 #include "compute/cpu/device.h"
+#include "compute/sim/sim_device.h"
 #include "pipelines/pipeline.h"
 #include "plan/follow.h"
 #include "plan/profile.h"
@@ -16,11 +17,13 @@ struct SnugEngine {
     Heap *heap;
     Pool *pool;
     CpuDevice cpu;
+    SimDevice sim;
     Device device;
     MachineProfile profile;            /* for forecasts */
     char profile_note[512];            /* why it holds defaults; "" when measured */
     char *profile_text, *profile_json; /* made when asked for */
     size_t ram_bytes;
+    size_t vram_bytes;     /* of a device with memory of its own */
     size_t base_rss_bytes; /* when the engine was opened */
 };
 
@@ -36,6 +39,7 @@ struct SnugJob {
     Arena request_arena; /* option values */
     void *request;       /* the pipeline's struct */
     CommonRequest common;
+    PlanConstraints constraints;
     unsigned char *given; /* per pipeline option: set by the caller */
     atomic_bool cancel;
     int version; /* counts snug_job_set: a plan belongs to one */
@@ -58,8 +62,11 @@ struct SnugPlan {
     Arena arena;
     Trace trace;
     Placement placement;
-    Residency residency;
+    Clock clock;
+    Schedule schedule;
     RunKnobs knobs;
+    size_t fixed_bytes;   /* of the process, beside the slab */
+    size_t staging_bytes; /* in front of the host's slab */
     SnugFigures figures;
     size_t writer_bytes; /* reserved for the output */
     char *text, *json;

@@ -13,18 +13,22 @@ static double mib(double bytes)
 static double stage_flops(const Trace *t, const TraceStage *s)
 {
     double sum = 0;
-    for (int32_t i = s->first_op; i < s->end_op; i++)
-        sum += t->ops[i].flops;
+    for (int32_t i = s->first_segment; i < s->end_segment; i++) {
+        const TraceTemplate *m = trace_template(t, &t->segments[i]);
+        for (int32_t k = 0; k < m->n_ops; k++)
+            sum += t->ops[m->first_op + k].flops;
+    }
     return sum;
 }
 
 static void text_stage(TextBuilder *b, const SnugPlan *p, int32_t i)
 {
     const TraceStage *s = &p->trace.stages[i];
-    const StageWeights *w = &p->residency.stages[i];
-    const char *peak = s->end_op > s->first_op
-                           ? op_kind_name((OpKind)p->trace.ops[p->placement.stage_peak_op[i]].kind)
-                           : "-";
+    const StageWeights *w = &p->schedule.loads.stages[i];
+    const char *peak =
+        s->end_op > s->first_op
+            ? op_kind_name((OpKind)trace_op(&p->trace, p->placement.stage_peak_op[i])->kind)
+            : "-";
     text_addf(b, "%-20s %5d  %9.1f %-16s %9.1f  %3d/%-3d %9.1f %9.1f  %8.1f\n", s->name, s->steps,
               mib((double)p->placement.stage_top[i]), peak, mib((double)w->unit_bytes),
               w->n_resident, w->n_units, mib(w->moved_bytes), mib(w->bound_bytes),
@@ -60,15 +64,15 @@ static void add_text(TextBuilder *b, const SnugPlan *p)
 static void json_stage(TextBuilder *b, const SnugPlan *p, int32_t i)
 {
     const TraceStage *s = &p->trace.stages[i];
-    const StageWeights *w = &p->residency.stages[i];
+    const StageWeights *w = &p->schedule.loads.stages[i];
     text_addf(b, "%s{\"name\":", i ? "," : "");
     text_add_json(b, s->name, strlen(s->name));
     text_addf(b,
               ",\"steps\":%d,\"tensor_bytes\":%zu,\"live_bytes\":%zu,\"weight_bytes\":%zu,"
-              "\"units\":%d,\"resident_units\":%d,\"resident_bytes\":%zu,\"slots\":%d,"
-              "\"slot_bytes\":%zu,\"moved_bytes\":%.0f,\"bound_bytes\":%.0f,\"gflop\":%.3f}",
+              "\"units\":%d,\"resident_units\":%d,\"resident_bytes\":%zu,\"seconds\":%.3f,"
+              "\"stall_seconds\":%.3f,\"moved_bytes\":%.0f,\"bound_bytes\":%.0f,\"gflop\":%.3f}",
               s->steps, p->placement.stage_top[i], p->placement.stage_live[i], w->unit_bytes,
-              w->n_units, w->n_resident, w->resident_bytes, w->n_slots, w->slot_bytes,
+              w->n_units, w->n_resident, w->resident_bytes, w->seconds, w->stall_seconds,
               w->moved_bytes, w->bound_bytes, stage_flops(&p->trace, s) / 1e9);
 }
 

@@ -27,7 +27,7 @@ static void add_text(TextBuilder *b, const SnugJob *job, const SnugPlan *plan,
     text_addf(b, "%-20s %9s %9s %8s  resident at its end, of the budget\n", "stage", "tensors",
               "weights", "seconds");
     for (int32_t i = 0; i < plan->trace.n_stages; i++) {
-        const StageWeights *w = &plan->residency.stages[i];
+        const StageWeights *w = &plan->schedule.loads.stages[i];
         const size_t in_use =
             w->top > plan->placement.stage_top[i] ? w->top - plan->placement.stage_top[i] : 0;
         text_addf(b, "%-20s %9.1f %9.1f %8.2f  ", plan->trace.stages[i].name,

@@ -15,7 +15,8 @@ typedef struct Running {
     const SnugPlan *plan;
     SnugEventFunction *on_event;
     void *context;
-    Slab slab;
+    Slab slab;             /* host: all of it, or staging and weights on their way */
+    unsigned char *device; /* a device's own slab, or NULL */
     Follow *follow;
     Output *output;
     SnugEvent event; /* state carried from event to event */
@@ -57,6 +58,14 @@ static SnugStatus read_unit(void *owner, int32_t unit, void *to, SnugError *err)
 {
     const Running *run = owner;
     return weight_table_read(&run->job->weights, unit, to, err);
+}
+
+static SnugStatus copy_to_device(void *owner, void *to, const void *from, size_t bytes,
+                                 SnugError *err)
+{
+    const Running *run = owner;
+    const Device *device = &run->job->engine->device;
+    return device->memory->copy(device->self, to, from, bytes, err);
 }
 
 static SnugStatus read_row(void *owner, const Weight *weight, int64_t row, void *to, SnugError *err)
@@ -103,6 +112,26 @@ static SnugStatus on_output(void *owner, const Op *op, const void *data, SnugErr
 
 /* ---- the run -------------------------------------------------------------------------------- */
 
+/* Reads of weights in flight: the second hides the latency of the first. */
+enum { READERS = 2 };
+
+static SnugStatus open_slabs(Running *run, SnugError *err)
+{
+    const Schedule *s = &run->plan->schedule;
+    const Device *device = &run->job->engine->device;
+    if (!s->two_tiers) return slab_open(&run->slab, s->loads.top, err);
+    TRY(slab_open(&run->slab, s->host.top, err));
+    return device->memory->open(device->self, s->loads.top, &run->device, err);
+}
+
+static void close_slabs(Running *run)
+{
+    const Device *device = &run->job->engine->device;
+    if (run->device)
+        device->memory->close(device->self, run->device, run->plan->schedule.loads.top);
+    slab_close(&run->slab);
+}
+
 static SnugStatus open_parts(Running *run, SnugError *err)
 {
     const SnugPlan *plan = run->plan;
@@ -111,15 +140,18 @@ static SnugStatus open_parts(Running *run, SnugError *err)
                             ((size_t)plan->trace.n_stages + 1) * sizeof(StageMemory), "run");
     if (!run->stages) return error_set(err, SNUG_ERR_MEMORY, "no memory to run");
     TRY(output_open(&run->output, job, err));
-    TRY(slab_open(&run->slab, plan->residency.top, err));
+    TRY(open_slabs(run, err));
     const FollowOptions options = { .heap = job->engine->heap,
                                     .trace = &plan->trace,
                                     .placement = &plan->placement,
-                                    .residency = &plan->residency,
+                                    .schedule = &plan->schedule,
                                     .unit_bytes = job->unit_bytes,
-                                    .slab = &run->slab,
+                                    .device_base = run->device ? run->device : run->slab.base,
+                                    .host_base = run->device ? run->slab.base : NULL,
+                                    .n_readers = READERS,
                                     .owner = run,
                                     .read_unit = read_unit,
+                                    .copy = copy_to_device,
                                     .read_row = read_row,
                                     .note = on_note,
                                     .output = on_output,
@@ -157,6 +189,7 @@ static void measure(Running *run)
     if (!run->follow) return;
     const FollowStats stats = follow_stats(run->follow);
     f->slab_peak_bytes = stats.slab_peak_bytes;
+    f->host_slab_peak_bytes = stats.host_peak_bytes;
     f->moved_bytes = stats.moved_bytes;
     f->stall_seconds = stats.stall_seconds;
 }
@@ -183,7 +216,7 @@ static SnugStatus finish(Running *run, SnugStatus status, SnugError *err)
     if (status == SNUG_OK) emit(run, SNUG_EVENT_DONE, NULL);
     follow_close(run->follow);
     output_close(run->output);
-    slab_close(&run->slab);
+    close_slabs(run);
     heap_give(job->engine->heap, run->stages);
     return status;
 }

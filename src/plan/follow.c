@@ -1,8 +1,9 @@
-/* follow.c  Compute thread and loader share two counters under one lock: operations done, loads
- * done. Loads run in planned order; load i may start when `after_op` is done, and operation j waits
- * until every load with need_op <= j has ended.
+/* follow.c  Compute thread, readers and copier share counters under one lock: operations done, and
+ * per tier the loads done in planned order. Load i of the device may begin when operation `after`
+ * is done, load i of the host when device load `after` is; operation j waits until every device
+ * load with need <= j has ended, device load j for the host loads with need <= j.
  *
- * Invariant: a unit's address is that of the last load with need_op <= the running operation. */
+ * Invariant: a unit's address is that of the last load with need <= the running operation. */
 #include "plan/follow.h"
 
 #include <pthread.h>
@@ -10,23 +11,37 @@
 
 #include "base/size.h"
 
+/* Loads to one tier, in planned order. */
+typedef struct Tier {
+    const Residency *plan;
+    unsigned char *base;
+    int32_t claimed; /* given to a thread */
+    int32_t done;    /* all loads before this one have ended */
+    bool *ended;     /* [n_loads] */
+    double bytes;
+} Tier;
+
 struct Follow {
     FollowOptions o;
+    Tier device, host; /* host: unused with one tier */
+    double opened;
+    LoadTime *times; /* [device loads] */
     /* compute thread only */
-    int32_t next_op, next_load;
-    int32_t next_stage;
-    int32_t *load_of; /* [units]: load that holds the unit now */
+    int32_t next_op, segment, next_load;
+    int32_t *load_of; /* [units]: device load that holds the unit now */
     FollowStats stats;
+    /* copier only */
+    int32_t *host_load_of; /* [units] */
+    int32_t next_host_load;
     /* shared, under lock */
     pthread_mutex_t lock;
     pthread_cond_t moved;
-    int32_t ops_done, loads_done;
-    double moved_bytes;
+    int32_t ops_done;
     bool stop, failed;
     SnugStatus load_status;
     SnugError load_error;
-    bool has_thread;
-    pthread_t thread;
+    int n_threads;
+    pthread_t thread[FOLLOW_MAX_READERS + 1];
 };
 
 static double now_seconds(void)
@@ -36,6 +51,97 @@ static double now_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* ---- threads that move weights ---------------------------------------------------------------- */
+
+/* Under the lock: the next load of the tier once it may begin; -1 when there is none or at a stop.
+ * `past`: how far the tier's own axis has come. */
+static int32_t claim(Follow *f, Tier *tier, const int32_t *past)
+{
+    while (!f->stop && !f->failed && tier->claimed < tier->plan->n_loads) {
+        if (*past > tier->plan->loads[tier->claimed].after) return tier->claimed++;
+        pthread_cond_wait(&f->moved, &f->lock);
+    }
+    return -1;
+}
+
+/* Under the lock: load i of the tier has ended with `status`. */
+static void finish(Follow *f, Tier *tier, int32_t i, SnugStatus status, const SnugError *err)
+{
+    if (status != SNUG_OK && !f->failed) {
+        f->failed = true;
+        f->load_status = status;
+        f->load_error = *err;
+    }
+    if (status == SNUG_OK) {
+        tier->ended[i] = true;
+        tier->bytes += (double)f->o.unit_bytes[tier->plan->loads[i].unit];
+        while (tier->done < tier->plan->n_loads && tier->ended[tier->done])
+            tier->done++;
+    }
+    pthread_cond_broadcast(&f->moved);
+}
+
+/* Reads for the tier that files are read to. */
+static void *reader(void *context)
+{
+    Follow *f = context;
+    const bool two = f->o.schedule->two_tiers;
+    Tier *tier = two ? &f->host : &f->device;
+    const int32_t *past = two ? &f->device.done : &f->ops_done;
+    pthread_mutex_lock(&f->lock);
+    for (int32_t i; (i = claim(f, tier, past)) >= 0;) {
+        pthread_mutex_unlock(&f->lock);
+        const Load *load = &tier->plan->loads[i];
+        SnugError err = { { 0 } };
+        const double begin = now_seconds();
+        const SnugStatus status =
+            f->o.read_unit(f->o.owner, load->unit, tier->base + load->offset, &err);
+        const double end = now_seconds();
+        pthread_mutex_lock(&f->lock);
+        if (!two) f->times[i] = (LoadTime){ begin - f->opened, end - f->opened };
+        finish(f, tier, i, status, &err);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+/* Under the lock: wait for the unit of device load i in host memory; NULL at a stop. */
+static const unsigned char *await_host(Follow *f, int32_t i)
+{
+    const Residency *h = f->host.plan;
+    for (; f->next_host_load < h->n_loads && h->loads[f->next_host_load].need <= i;
+         f->next_host_load++)
+        f->host_load_of[h->loads[f->next_host_load].unit] = f->next_host_load;
+    while (!f->stop && !f->failed && f->host.done < f->next_host_load)
+        pthread_cond_wait(&f->moved, &f->lock);
+    if (f->stop || f->failed) return NULL;
+    return f->host.base + h->loads[f->host_load_of[f->device.plan->loads[i].unit]].offset;
+}
+
+static void *copier(void *context)
+{
+    Follow *f = context;
+    pthread_mutex_lock(&f->lock);
+    for (int32_t i; (i = claim(f, &f->device, &f->ops_done)) >= 0;) {
+        const unsigned char *from = await_host(f, i);
+        if (!from) break;
+        pthread_mutex_unlock(&f->lock);
+        const Load *load = &f->device.plan->loads[i];
+        SnugError err = { { 0 } };
+        const double begin = now_seconds();
+        const SnugStatus status = f->o.copy(f->o.owner, f->device.base + load->offset, from,
+                                            f->o.unit_bytes[load->unit], &err);
+        const double end = now_seconds();
+        pthread_mutex_lock(&f->lock);
+        f->times[i] = (LoadTime){ begin - f->opened, end - f->opened };
+        finish(f, &f->device, i, status, &err);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+/* ---- opening and closing ---------------------------------------------------------------------- */
+
 static int32_t count_units(const Residency *r)
 {
     int32_t n = 0;
@@ -44,40 +150,39 @@ static int32_t count_units(const Residency *r)
     return n;
 }
 
-/* Wait until load i may begin; false when asked to stop. */
-static bool wait_turn(Follow *f, const Load *load)
+static int32_t *no_loads(Heap *heap, int32_t n)
 {
-    pthread_mutex_lock(&f->lock);
-    while (!f->stop && f->ops_done <= load->after_op)
-        pthread_cond_wait(&f->moved, &f->lock);
-    const bool go = !f->stop;
-    pthread_mutex_unlock(&f->lock);
-    return go;
+    int32_t *at = heap_take(heap, ((size_t)n + 1) * sizeof *at, "run");
+    for (int32_t i = 0; at && i < n; i++)
+        at[i] = -1;
+    return at;
 }
 
-static void *load_all(void *context)
+static bool take_tables(Follow *f)
 {
-    Follow *f = context;
-    for (int32_t i = 0; i < f->o.residency->n_loads; i++) {
-        const Load *load = &f->o.residency->loads[i];
-        if (!wait_turn(f, load)) return NULL;
-        SnugError err = { { 0 } };
-        const SnugStatus status =
-            f->o.read_unit(f->o.owner, load->unit, f->o.slab->base + load->offset, &err);
-        pthread_mutex_lock(&f->lock);
-        if (status != SNUG_OK) {
-            f->failed = true;
-            f->load_status = status;
-            f->load_error = err;
-        } else {
-            f->loads_done = i + 1;
-            f->moved_bytes += (double)f->o.unit_bytes[load->unit];
-        }
-        pthread_cond_broadcast(&f->moved);
-        pthread_mutex_unlock(&f->lock);
-        if (status != SNUG_OK) return NULL;
-    }
-    return NULL;
+    const Residency *loads = f->device.plan, *host = f->host.plan;
+    const int32_t n_units = count_units(loads);
+    f->load_of = no_loads(f->o.heap, n_units);
+    f->host_load_of = no_loads(f->o.heap, n_units);
+    f->device.ended = heap_take(f->o.heap, (size_t)loads->n_loads + 1, "run");
+    f->host.ended = heap_take(f->o.heap, (size_t)host->n_loads + 1, "run");
+    f->times = heap_take(f->o.heap, ((size_t)loads->n_loads + 1) * sizeof *f->times, "run");
+    return f->load_of && f->host_load_of && f->device.ended && f->host.ended && f->times;
+}
+
+static bool start(Follow *f, void *(*body)(void *))
+{
+    if (pthread_create(&f->thread[f->n_threads], NULL, body, f) != 0) return false;
+    f->n_threads++;
+    return true;
+}
+
+static bool start_threads(Follow *f)
+{
+    if (!f->device.plan->n_loads) return true;
+    for (int i = 0; i < f->o.n_readers && i < FOLLOW_MAX_READERS; i++)
+        if (!start(f, reader)) return false;
+    return !f->o.schedule->two_tiers || start(f, copier);
 }
 
 SnugStatus follow_open(Follow **out, const FollowOptions *options, SnugError *err)
@@ -86,22 +191,18 @@ SnugStatus follow_open(Follow **out, const FollowOptions *options, SnugError *er
     Follow *f = heap_take(options->heap, sizeof *f, "run");
     if (!f) return error_set(err, SNUG_ERR_MEMORY, "no memory to run the plan");
     f->o = *options;
-    const int32_t n_units = count_units(options->residency);
-    f->load_of = heap_take(options->heap, ((size_t)n_units + 1) * sizeof *f->load_of, "run");
-    if (!f->load_of) {
-        heap_give(options->heap, f);
-        return error_set(err, SNUG_ERR_MEMORY, "no memory to run the plan");
-    }
-    for (int32_t i = 0; i < n_units; i++)
-        f->load_of[i] = -1;
+    f->opened = now_seconds();
+    f->device = (Tier){ .plan = &options->schedule->loads, .base = options->device_base };
+    f->host = (Tier){ .plan = &options->schedule->host, .base = options->host_base };
     (void)pthread_mutex_init(&f->lock, NULL);
     (void)pthread_cond_init(&f->moved, NULL);
-    if (options->residency->n_loads) {
-        f->has_thread = pthread_create(&f->thread, NULL, load_all, f) == 0;
-        if (!f->has_thread) {
-            follow_close(f);
-            return error_set(err, SNUG_ERR_MEMORY, "the system refused a thread for the loader");
-        }
+    if (!take_tables(f)) {
+        follow_close(f);
+        return error_set(err, SNUG_ERR_MEMORY, "no memory to run the plan");
+    }
+    if (!start_threads(f)) {
+        follow_close(f);
+        return error_set(err, SNUG_ERR_MEMORY, "the system refused a thread for the loader");
     }
     *out = f;
     return SNUG_OK;
@@ -110,27 +211,32 @@ SnugStatus follow_open(Follow **out, const FollowOptions *options, SnugError *er
 void follow_close(Follow *f)
 {
     if (!f) return;
-    if (f->has_thread) {
-        pthread_mutex_lock(&f->lock);
-        f->stop = true;
-        pthread_cond_broadcast(&f->moved);
-        pthread_mutex_unlock(&f->lock);
-        (void)pthread_join(f->thread, NULL);
-    }
+    pthread_mutex_lock(&f->lock);
+    f->stop = true;
+    pthread_cond_broadcast(&f->moved);
+    pthread_mutex_unlock(&f->lock);
+    for (int i = 0; i < f->n_threads; i++)
+        (void)pthread_join(f->thread[i], NULL);
     (void)pthread_cond_destroy(&f->moved);
     (void)pthread_mutex_destroy(&f->lock);
     heap_give(f->o.heap, f->load_of);
+    heap_give(f->o.heap, f->host_load_of);
+    heap_give(f->o.heap, f->device.ended);
+    heap_give(f->o.heap, f->host.ended);
+    heap_give(f->o.heap, f->times);
     heap_give(f->o.heap, f);
 }
+
+/* ---- the compute thread ----------------------------------------------------------------------- */
 
 /* A load for the running operation that is not there yet: wait, and count the time. */
 static SnugStatus wait_loads(Follow *f, int32_t n, SnugError *err)
 {
     SnugStatus status = SNUG_OK;
     pthread_mutex_lock(&f->lock);
-    if (f->loads_done < n) {
+    if (f->device.done < n) {
         const double begin = now_seconds();
-        while (f->loads_done < n && !f->failed) {
+        while (f->device.done < n && !f->failed) {
             struct timespec until;
             (void)clock_gettime(CLOCK_REALTIME, &until);
             until.tv_nsec += 100000000; /* look at `cancel` ten times a second */
@@ -146,7 +252,7 @@ static SnugStatus wait_loads(Follow *f, int32_t n, SnugError *err)
         }
         f->stats.stall_seconds += now_seconds() - begin;
     }
-    if (status == SNUG_OK && f->failed && f->loads_done < n) {
+    if (status == SNUG_OK && f->failed && f->device.done < n) {
         status = f->load_status;
         if (err) *err = f->load_error;
     }
@@ -154,19 +260,19 @@ static SnugStatus wait_loads(Follow *f, int32_t n, SnugError *err)
     return status;
 }
 
-static void see_peak(Follow *f, size_t end)
+static void see_peak(size_t *peak, size_t end)
 {
-    if (end > f->stats.slab_peak_bytes) f->stats.slab_peak_bytes = end;
+    if (end > *peak) *peak = end;
 }
 
 static SnugStatus get_weights(Follow *f, const Op *op, OpPlaces *places, SnugError *err)
 {
-    const Residency *r = f->o.residency;
+    const Residency *r = f->device.plan;
     const int32_t before = f->next_load;
-    while (f->next_load < r->n_loads && r->loads[f->next_load].need_op <= f->next_op) {
+    while (f->next_load < r->n_loads && r->loads[f->next_load].need <= f->next_op) {
         const Load *load = &r->loads[f->next_load];
         f->load_of[load->unit] = f->next_load++;
-        see_peak(f, load->offset + f->o.unit_bytes[load->unit]);
+        see_peak(&f->stats.slab_peak_bytes, load->offset + f->o.unit_bytes[load->unit]);
     }
     if (f->next_load != before) TRY(wait_loads(f, f->next_load, err));
     for (int i = 0; i < op->n_weights; i++) {
@@ -175,43 +281,81 @@ static SnugStatus get_weights(Follow *f, const Op *op, OpPlaces *places, SnugErr
         const int32_t load = f->load_of[w->unit];
         if (load < 0)
             return error_set(err, SNUG_ERR_INTERNAL, "%s is used but was never planned", w->name);
-        const size_t at = r->loads[load].offset + w->unit_offset;
-        places->weight[i] = f->o.slab->base + at;
+        places->weight[i] = f->device.base + r->loads[load].offset + w->unit_offset;
     }
     return SNUG_OK;
 }
 
-static void *address(const Follow *f, Tensor t)
+/* The segment of the next operation; NULL past the end of the trace. */
+static const TraceSegment *find_segment(Follow *f)
 {
-    return f->o.slab->base + f->o.placement->tensor_offset[t.id] +
+    const Trace *t = f->o.trace;
+    while (f->segment < t->n_segments) {
+        const TraceSegment *s = &t->segments[f->segment];
+        if (f->next_op < s->first_op + trace_template(t, s)->n_ops) return s;
+        f->segment++;
+    }
+    return NULL;
+}
+
+/* Is tensor `id` the one that was rehearsed as `ref`? */
+static bool is_operand(const Trace *t, const TraceSegment *s, TraceRef ref, int32_t id)
+{
+    if (ref >= 0) return id == s->first_tensor + ref;
+    return id == t->carried[t->before[s->first_before - 1 - ref]].id;
+}
+
+static bool is_planned(const Trace *t, const TraceSegment *s, const TraceOp *plan, const Op *op)
+{
+    if (plan->kind != op->kind || plan->n_in != op->n_in || plan->shapes != trace_op_hash(op) ||
+        plan->workspace_bytes != op->workspace_bytes)
+        return false;
+    for (int i = 0; i < op->n_in; i++)
+        if (!is_operand(t, s, plan->in[i], op->in[i].id)) return false;
+    if (plan->out == TRACE_NO_OUT) return op->kind == OP_OUTPUT;
+    return is_operand(t, s, plan->out, op->out.id);
+}
+
+static unsigned char *address(const Follow *f, TraceRef ref, Tensor t)
+{
+    return f->device.base + placement_operand(f->o.placement, f->segment, ref) +
            (size_t)t.first * (size_t)dtype_info(t.dtype)->bytes;
+}
+
+static void get_places(Follow *f, const TraceSegment *s, const TraceOp *plan, const Op *op,
+                       OpPlaces *places)
+{
+    for (int k = 0; k < op->n_in; k++)
+        places->in[k] = address(f, plan->in[k], op->in[k]);
+    if (plan->out != TRACE_NO_OUT) {
+        unsigned char *at = address(f, plan->out, op->out);
+        places->out = at;
+        see_peak(&f->stats.slab_peak_bytes,
+                 (size_t)(at - f->device.base) + size_align(tensor_bytes(op->out), LIVES_ALIGN));
+    }
+    if (op->workspace_bytes) {
+        const size_t at = placement_workspace(f->o.placement, f->segment, f->next_op - s->first_op);
+        places->workspace = f->device.base + at;
+        see_peak(&f->stats.slab_peak_bytes, at + size_align(op->workspace_bytes, LIVES_ALIGN));
+    }
+    places->staging = f->host.base;
+    places->read_row = f->o.read_row;
+    places->read_context = f->o.owner;
 }
 
 static SnugStatus follow_op(void *self, const Op *op, OpPlaces *places, SnugError *err)
 {
     Follow *f = self;
     const Trace *t = f->o.trace;
-    const int32_t i = f->next_op;
-    if (i >= t->n_ops || t->ops[i].kind != op->kind || t->ops[i].out != op->out.id ||
-        t->ops[i].shapes != trace_op_hash(op) || t->ops[i].workspace_bytes != op->workspace_bytes)
-        return error_set(err, SNUG_ERR_INTERNAL, "operation %d (%s) is not the one planned (%s)", i,
-                         op_kind_name(op->kind),
-                         i < t->n_ops ? op_kind_name((OpKind)t->ops[i].kind) : "end");
+    const TraceSegment *s = find_segment(f);
+    const TraceOp *plan =
+        s ? &t->ops[trace_template(t, s)->first_op + f->next_op - s->first_op] : NULL;
+    if (!plan || !is_planned(t, s, plan, op))
+        return error_set(err, SNUG_ERR_INTERNAL, "operation %d (%s) is not the one planned (%s)",
+                         f->next_op, op_kind_name(op->kind),
+                         plan ? op_kind_name((OpKind)plan->kind) : "end");
     TRY(get_weights(f, op, places, err));
-    for (int k = 0; k < op->n_in; k++)
-        places->in[k] = address(f, op->in[k]);
-    if (op->kind != OP_OUTPUT) {
-        places->out = address(f, op->out);
-        see_peak(f, f->o.placement->tensor_offset[op->out.id] +
-                        size_align(t->tensors[op->out.id].bytes, PLACEMENT_ALIGN));
-    }
-    places->read_row = f->o.read_row;
-    places->read_context = f->o.owner;
-    if (op->workspace_bytes) {
-        const size_t at = f->o.placement->workspace_offset[i];
-        places->workspace = f->o.slab->base + at;
-        see_peak(f, at + size_align(op->workspace_bytes, PLACEMENT_ALIGN));
-    }
+    get_places(f, s, plan, op, places);
     return SNUG_OK;
 }
 
@@ -223,7 +367,7 @@ static void follow_done(void *self, const Op *op)
     f->stats.flops_done += op->flops;
     pthread_mutex_lock(&f->lock);
     f->ops_done = f->next_op;
-    if (f->loads_done < f->o.residency->n_loads) pthread_cond_broadcast(&f->moved);
+    if (f->device.claimed < f->device.plan->n_loads) pthread_cond_broadcast(&f->moved);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -256,11 +400,27 @@ SnugStatus follow_finish(Follow *f, SnugError *err)
                      f->next_op, f->o.trace->n_ops);
 }
 
+static size_t host_peak(const Follow *f)
+{
+    const Residency *h = f->host.plan;
+    size_t peak = 0;
+    for (int32_t i = 0; i < f->host.claimed; i++)
+        see_peak(&peak, h->loads[i].offset + f->o.unit_bytes[h->loads[i].unit]);
+    return peak;
+}
+
 FollowStats follow_stats(Follow *follow)
 {
     FollowStats stats = follow->stats;
     pthread_mutex_lock(&follow->lock);
-    stats.moved_bytes = follow->moved_bytes;
+    stats.moved_bytes = follow->device.bytes;
+    stats.read_bytes = follow->o.schedule->two_tiers ? follow->host.bytes : follow->device.bytes;
+    stats.host_peak_bytes = host_peak(follow);
     pthread_mutex_unlock(&follow->lock);
     return stats;
+}
+
+const LoadTime *follow_load_times(const Follow *follow)
+{
+    return follow->times;
 }

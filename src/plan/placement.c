@@ -1,54 +1,45 @@
-/* placement.c  Groups (in-place chains), classes of equal segments, greedy best fit by size.
+/* placement.c  Packing: a graph of what lives together, greedy best fit, a few repairs.
  *
- * A group is a chain of tensors that share one place. A group that lives inside one segment is
- * local: the segments of a class are equal operation by operation, so their local groups share
- * offsets. A group that crosses segments is carried and stands alone. Workspaces are local groups
- * that live for one operation.
- * Invariant: two items that are live at the same operation never overlap in the slab. */
+ * Things are the local items, then the groups. Items of two classes never live together.
+ * Invariant: two things that share an edge never overlap in the slab. */
 #include "plan/placement.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/size.h"
 
-typedef struct Group {
-    size_t bytes;
-    int32_t born, dies, segment; /* segment of birth; carried when it dies in another */
-    bool carried;
-} Group;
+enum {
+    MAX_ROUNDS = 48,        /* repairs tried a stage */
+    WORK_A_STAGE = 1500000, /* edges looked at a stage, at most, over all rounds */
+    CROSSING = -1,          /* "stage" of what lives in several */
+};
 
-/* What is placed: a carried group, or one local group standing for its twins in a class. */
-typedef struct Item {
+static const size_t NOWHERE = SIZE_MAX;
+
+typedef struct Thing {
     size_t bytes, offset;
-    int32_t begin, end; /* carried: operations; local: relative to the segment's first */
-    int32_t class_id;   /* -1 carried */
-    int32_t order;      /* stable order among equals */
-    int32_t n_stages;   /* carried over stages: placed first, so that they lie low */
-} Item;
+    int32_t stage, life; /* life: operations between birth and death */
+    int64_t first_edge;
+    int32_t n_edges;
+} Thing;
 
-typedef struct Segment {
-    int32_t first, end; /* operations */
-    int32_t class_id, rank;
-    uint64_t hash;
-    int32_t first_item; /* of its class */
-} Segment;
+typedef struct Range {
+    size_t begin, end;
+} Range;
 
 typedef struct Work {
-    const Trace *trace;
+    const Trace *t;
+    const Lives *l;
     Arena arena;
-    int32_t *group_of; /* [n_tensors]: tensor that began the chain */
-    Group *groups;     /* [n_tensors], valid at chain roots */
-    Segment *segments;
-    int32_t n_segments, n_classes;
-    int32_t *segment_of;  /* [n_ops] */
-    int32_t *class_start; /* [n_classes + 1] into class_first */
-    int32_t *class_first; /* first operations of the segments of each class, ascending */
-    Item *items;
-    int32_t n_items;
-    int32_t *item_of_group;     /* [n_tensors] */
-    int32_t *item_of_workspace; /* [n_ops] */
+    Thing *things;
+    int32_t n_things;
+    int32_t *edges;
+    int64_t n_edges;
+    bool counting;
+    int32_t *order, *best_order; /* things of one stage */
+    size_t *best;                /* their offsets */
+    Range *taken;
 } Work;
 
 static void *take(Work *w, int64_t n, size_t item_bytes)
@@ -56,241 +47,183 @@ static void *take(Work *w, int64_t n, size_t item_bytes)
     return arena_array(&w->arena, (size_t)(n > 0 ? n : 1), item_bytes);
 }
 
-static SnugStatus no_memory(SnugError *err)
+/* ---- who lives with whom -------------------------------------------------------------------- */
+
+static void add_half(Work *w, int32_t a, int32_t b)
 {
-    return error_set(err, SNUG_ERR_MEMORY, "no memory to place the activations");
+    Thing *x = &w->things[a];
+    if (!w->counting) w->edges[x->first_edge + x->n_edges] = b;
+    x->n_edges++;
 }
 
-/* Chains: the output of an in-place operation joins its input's group if the input ends there. */
-static void find_groups(Work *w)
+static void add_edge(Work *w, int32_t a, int32_t b)
 {
-    const Trace *t = w->trace;
-    for (int32_t i = 0; i < t->n_tensors; i++) {
-        w->group_of[i] = i;
-        w->groups[i] = (Group){ .bytes = size_align(t->tensors[i].bytes, PLACEMENT_ALIGN),
-                                .born = t->tensors[i].born,
-                                .dies = t->tensors[i].dies };
-    }
-    for (int32_t i = 0; i < t->n_ops; i++) {
-        const TraceOp *op = &t->ops[i];
-        if (op->in_place < 0 || op->out < 0 || t->tensors[op->out].born != i) continue;
-        const int32_t in = op->in[op->in_place], root = w->group_of[in];
-        if (t->tensors[in].dies != i || t->tensors[in].bytes != t->tensors[op->out].bytes) continue;
-        if (w->groups[root].dies > i) continue; /* another member is still alive */
-        w->group_of[op->out] = root;
-        if (t->tensors[op->out].dies > w->groups[root].dies)
-            w->groups[root].dies = t->tensors[op->out].dies;
-    }
+    add_half(w, a, b);
+    add_half(w, b, a);
+    w->n_edges += 2;
 }
 
-static bool find_segments(Work *w)
+static void meet_in_class(Work *w, const LifeClass *c)
 {
-    const Trace *t = w->trace;
-    w->segments = take(w, t->n_segments + 1, sizeof *w->segments);
-    w->segment_of = take(w, t->n_ops, sizeof *w->segment_of);
-    if (!w->segments || !w->segment_of) return false;
-    for (int32_t i = 0; i < t->n_segments; i++) {
-        int32_t first = t->segments[i].first_op;
-        int32_t end = i + 1 < t->n_segments ? t->segments[i + 1].first_op : t->n_ops;
-        if (first == end) continue;
-        for (int32_t op = first; op < end; op++)
-            w->segment_of[op] = w->n_segments;
-        w->segments[w->n_segments++] = (Segment){ .first = first, .end = end };
-    }
-    for (int32_t i = 0; i < t->n_tensors; i++) {
-        if (w->group_of[i] != i) continue;
-        Group *g = &w->groups[i];
-        g->segment = w->segment_of[g->born];
-        g->carried = g->segment != w->segment_of[g->dies];
-    }
-    return true;
+    const LifeItem *items = w->l->items;
+    for (int32_t i = c->first_item; i < c->first_item + c->n_items; i++)
+        for (int32_t k = i + 1; k < c->first_item + c->n_items && items[k].born <= items[i].dies;
+             k++)
+            add_edge(w, i, k);
 }
 
-static void mix(uint64_t *hash, uint64_t value)
+/* First member of the class that ends at or after `op`. */
+static int32_t first_member_after(const Work *w, const LifeClass *c, int32_t op)
 {
-    *hash = (*hash ^ value) * 0x9e3779b97f4a7c15u;
-    *hash ^= *hash >> 31;
-}
-
-/* Equal hashes mean equal lives of local groups; carried groups only count as carried. */
-static void hash_segments(Work *w)
-{
-    const Trace *t = w->trace;
-    for (int32_t s = 0; s < w->n_segments; s++) {
-        Segment *seg = &w->segments[s];
-        for (int32_t i = seg->first; i < seg->end; i++) {
-            const TraceOp *op = &t->ops[i];
-            mix(&seg->hash, op->workspace_bytes);
-            if (op->out < 0) continue;
-            const Group *g = &w->groups[w->group_of[op->out]];
-            mix(&seg->hash, g->bytes * 4 + (g->carried ? 1 : 0));
-            if (g->carried) continue;
-            mix(&seg->hash, (uint64_t)(g->born - seg->first));
-            mix(&seg->hash, (uint64_t)(g->dies - seg->first));
-        }
-        mix(&seg->hash, (uint64_t)(seg->end - seg->first));
-    }
-}
-
-static int by_hash(const void *a, const void *b)
-{
-    const Segment *x = *(Segment *const *)a, *y = *(Segment *const *)b;
-    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
-    return x->first < y->first ? -1 : x->first > y->first;
-}
-
-static bool find_classes(Work *w)
-{
-    Segment **sorted = take(w, w->n_segments, sizeof(Segment *));
-    w->class_start = take(w, w->n_segments + 1, sizeof *w->class_start);
-    w->class_first = take(w, w->n_segments, sizeof *w->class_first);
-    if (!sorted || !w->class_start || !w->class_first) return false;
-    for (int32_t i = 0; i < w->n_segments; i++)
-        sorted[i] = &w->segments[i];
-    qsort(sorted, (size_t)w->n_segments, sizeof(Segment *), by_hash);
-    for (int32_t i = 0; i < w->n_segments; i++) {
-        if (i == 0 || sorted[i]->hash != sorted[i - 1]->hash) w->class_start[w->n_classes++] = i;
-        sorted[i]->class_id = w->n_classes - 1;
-        sorted[i]->rank = i - w->class_start[w->n_classes - 1];
-        w->class_first[i] = sorted[i]->first;
-    }
-    w->class_start[w->n_classes] = w->n_segments;
-    return true;
-}
-
-static int32_t stages_crossed(const Trace *t, int32_t from, int32_t to)
-{
-    return trace_stage_of(t, to) - trace_stage_of(t, from);
-}
-
-static void add_item(Work *w, size_t bytes, int32_t begin, int32_t end, int32_t class_id)
-{
-    w->items[w->n_items] = (Item){
-        .bytes = bytes, .begin = begin, .end = end, .class_id = class_id, .order = w->n_items
-    };
-    w->n_items++;
-}
-
-/* Items of one segment: local groups in order of birth, then workspaces. The first segment of a
- * class makes them; its twins walk in the same order and point at the same items. */
-static void itemise(Work *w, Segment *seg, int32_t *class_item)
-{
-    const Trace *t = w->trace;
-    const bool first = seg->rank == 0;
-    if (first) class_item[seg->class_id] = w->n_items;
-    int32_t next = class_item[seg->class_id];
-    for (int32_t i = seg->first; i < seg->end; i++) {
-        const TraceOp *op = &t->ops[i];
-        if (op->workspace_bytes) {
-            if (first)
-                add_item(w, size_align(op->workspace_bytes, PLACEMENT_ALIGN), i - seg->first,
-                         i - seg->first, seg->class_id);
-            w->item_of_workspace[i] = next++;
-        }
-        if (op->out < 0 || w->group_of[op->out] != op->out || t->tensors[op->out].born != i)
-            continue;
-        const Group *g = &w->groups[op->out];
-        if (g->carried) continue;
-        if (first) add_item(w, g->bytes, g->born - seg->first, g->dies - seg->first, seg->class_id);
-        w->item_of_group[op->out] = next++;
-    }
-}
-
-static bool find_items(Work *w)
-{
-    const Trace *t = w->trace;
-    const int64_t most = (int64_t)t->n_tensors + t->n_ops;
-    w->items = take(w, most, sizeof *w->items);
-    w->item_of_group = take(w, t->n_tensors, sizeof *w->item_of_group);
-    w->item_of_workspace = take(w, t->n_ops, sizeof *w->item_of_workspace);
-    int32_t *class_item = take(w, w->n_classes, sizeof *class_item);
-    if (!w->items || !w->item_of_group || !w->item_of_workspace || !class_item) return false;
-    for (int32_t i = 0; i < w->n_segments; i++) /* classes are met first at rank 0 */
-        itemise(w, &w->segments[i], class_item);
-    for (int32_t i = 0; i < t->n_tensors; i++) {
-        const Group *g = &w->groups[i];
-        if (w->group_of[i] != i || !g->carried) continue;
-        w->item_of_group[i] = w->n_items;
-        add_item(w, g->bytes, g->born, g->dies, -1);
-        w->items[w->n_items - 1].n_stages = stages_crossed(t, g->born, g->dies);
-    }
-    return true;
-}
-
-/* Does some segment of the class begin in [low, high]? */
-static bool class_begins(const Work *w, int32_t class_id, int32_t low, int32_t high)
-{
-    int32_t a = w->class_start[class_id], b = w->class_start[class_id + 1];
+    const int32_t length = w->t->templates[c->template_id].n_ops;
+    int32_t a = 0, b = c->n_members;
     while (a < b) {
-        int32_t mid = a + (b - a) / 2;
-        if (w->class_first[mid] < low)
+        const int32_t mid = a + (b - a) / 2;
+        if (w->t->segments[w->l->members[c->first_member + mid]].first_op + length <= op)
             a = mid + 1;
         else
             b = mid;
     }
-    return a < w->class_start[class_id + 1] && w->class_first[a] <= high;
+    return a;
 }
 
-static bool live_together(const Work *w, const Item *a, const Item *b)
+static int32_t member_first_op(const Work *w, const LifeClass *c, int32_t member)
 {
-    if (a->class_id >= 0 && b->class_id >= 0)
-        return a->class_id == b->class_id && a->begin <= b->end && b->begin <= a->end;
-    if (a->class_id < 0 && b->class_id < 0) return a->begin <= b->end && b->begin <= a->end;
-    const Item *local = a->class_id >= 0 ? a : b, *carried = a->class_id >= 0 ? b : a;
-    return class_begins(w, local->class_id, carried->begin - local->end,
-                        carried->end - local->begin);
+    return w->t->segments[w->l->members[c->first_member + member]].first_op;
 }
 
-/* Orders of placing. Which packs best depends on the network, so all are tried. What crosses stages
- * always comes first, so that it lies low and leaves later stages one block. */
-static int by_size(const void *a, const void *b)
+/* Does the item live together with the group in one of the two members at the group's ends? A
+ * member between them would be covered whole. */
+static bool meets(const Work *w, const LifeClass *c, const LifeItem *item, const LifeGroup *g,
+                  int32_t low, int32_t high)
 {
-    const Item *x = *(Item *const *)a, *y = *(Item *const *)b;
-    if ((x->n_stages > 0) != (y->n_stages > 0)) return x->n_stages > 0 ? -1 : 1;
-    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
-    if (x->end - x->begin != y->end - y->begin)
-        return x->end - x->begin > y->end - y->begin ? -1 : 1;
-    return x->order < y->order ? -1 : x->order > y->order;
+    if (high - low >= 2) return true;
+    for (int32_t m = low; m <= high; m++) {
+        const int32_t first = member_first_op(w, c, m);
+        if (first + item->born <= g->dies && first + item->dies >= g->born) return true;
+    }
+    return false;
 }
 
-/* What crosses segments (caches, latents) first, then the rest, each by size. */
-static int by_reach(const void *a, const void *b)
+static void meet_group(Work *w, const LifeClass *c, int32_t group)
 {
-    const Item *x = *(Item *const *)a, *y = *(Item *const *)b;
-    if ((x->class_id < 0) != (y->class_id < 0)) return x->class_id < 0 ? -1 : 1;
-    return by_size(a, b);
+    const LifeGroup *g = &w->l->groups[group];
+    const int32_t low = first_member_after(w, c, g->born);
+    if (low == c->n_members || member_first_op(w, c, low) > g->dies) return;
+    int32_t high = first_member_after(w, c, g->dies);
+    if (high == c->n_members || member_first_op(w, c, high) > g->dies) high--;
+    for (int32_t i = c->first_item; i < c->first_item + c->n_items; i++)
+        if (meets(w, c, &w->l->items[i], g, low, high)) add_edge(w, i, w->l->n_items + group);
 }
 
-/* As they are born: what an allocator at run time would see, but with known lives. */
-static int by_birth(const void *a, const void *b)
+static int by_born(const void *a, const void *b, void *context)
 {
-    const Item *x = *(Item *const *)a, *y = *(Item *const *)b;
-    if ((x->n_stages > 0) != (y->n_stages > 0)) return x->n_stages > 0 ? -1 : 1;
-    if ((x->class_id < 0) != (y->class_id < 0)) return x->class_id < 0 ? -1 : 1;
-    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
-    return by_size(a, b);
+    const LifeGroup *g = context;
+    const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    if (g[x].born != g[y].born) return g[x].born < g[y].born ? -1 : 1;
+    return (x > y) - (x < y);
 }
 
-typedef int Order(const void *a, const void *b);
+static void meet_groups(Work *w, const int32_t *sorted, int32_t *alive)
+{
+    const LifeGroup *g = w->l->groups;
+    int32_t n = 0;
+    for (int32_t i = 0; i < w->l->n_groups; i++) {
+        int32_t kept = 0;
+        for (int32_t k = 0; k < n; k++) {
+            if (g[alive[k]].dies < g[sorted[i]].born) continue;
+            add_edge(w, w->l->n_items + alive[k], w->l->n_items + sorted[i]);
+            alive[kept++] = alive[k];
+        }
+        n = kept;
+        alive[n++] = sorted[i];
+    }
+}
 
-typedef struct Taken {
-    size_t begin, end;
-} Taken;
+static void meet_all(Work *w, const int32_t *sorted, int32_t *alive)
+{
+    for (int32_t i = 0; i < w->n_things; i++)
+        w->things[i].n_edges = 0;
+    w->n_edges = 0;
+    for (int32_t i = 0; i < w->l->n_classes; i++) {
+        meet_in_class(w, &w->l->classes[i]);
+        if (!w->l->classes[i].n_items) continue;
+        for (int32_t k = 0; k < w->l->n_groups; k++)
+            meet_group(w, &w->l->classes[i], k);
+    }
+    meet_groups(w, sorted, alive);
+}
+
+static bool make_graph(Work *w)
+{
+    int32_t *sorted = take(w, w->l->n_groups, sizeof *sorted);
+    int32_t *alive = take(w, w->l->n_groups, sizeof *alive);
+    if (!sorted || !alive) return false;
+    for (int32_t i = 0; i < w->l->n_groups; i++)
+        sorted[i] = i;
+    qsort_r(sorted, (size_t)w->l->n_groups, sizeof *sorted, by_born, w->l->groups);
+    w->counting = true;
+    meet_all(w, sorted, alive);
+    w->edges = take(w, w->n_edges, sizeof *w->edges);
+    if (!w->edges) return false;
+    int64_t at = 0;
+    int32_t most = 0;
+    for (int32_t i = 0; i < w->n_things; i++) {
+        w->things[i].first_edge = at;
+        at += w->things[i].n_edges;
+        if (w->things[i].n_edges > most) most = w->things[i].n_edges;
+    }
+    w->counting = false;
+    meet_all(w, sorted, alive);
+    w->taken = take(w, most, sizeof *w->taken);
+    return w->taken != NULL;
+}
+
+static bool list_things(Work *w)
+{
+    const Lives *l = w->l;
+    w->n_things = l->n_items + l->n_groups;
+    w->things = take(w, w->n_things, sizeof *w->things);
+    w->order = take(w, w->n_things, sizeof *w->order);
+    w->best_order = take(w, w->n_things, sizeof *w->best_order);
+    w->best = take(w, w->n_things, sizeof *w->best);
+    if (!w->things || !w->order || !w->best_order || !w->best) return false;
+    for (int32_t i = 0; i < l->n_items; i++) {
+        const LifeItem *item = &l->items[i];
+        const int32_t member = l->members[l->classes[item->class_id].first_member];
+        w->things[i] = (Thing){ .bytes = item->bytes,
+                                .offset = NOWHERE,
+                                .stage = w->t->segments[member].stage,
+                                .life = item->dies - item->born };
+    }
+    for (int32_t i = 0; i < l->n_groups; i++) {
+        const LifeGroup *g = &l->groups[i];
+        const int32_t stage = trace_stage_of(w->t, g->born);
+        w->things[l->n_items + i] =
+            (Thing){ .bytes = g->bytes,
+                     .offset = NOWHERE,
+                     .stage = trace_stage_of(w->t, g->dies) == stage ? stage : CROSSING,
+                     .life = g->dies - g->born };
+    }
+    return make_graph(w);
+}
+
+/* ---- packing -------------------------------------------------------------------------------- */
 
 static int by_begin(const void *a, const void *b)
 {
-    const Taken *x = a, *y = b;
-    return x->begin < y->begin ? -1 : x->begin > y->begin;
+    const Range *x = a, *y = b;
+    return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
 /* Smallest gap that fits among `n` taken ranges, else the end of the last. */
-static size_t best_gap(Taken *taken, int32_t n, size_t bytes)
+static size_t best_gap(Range *taken, int32_t n, size_t bytes)
 {
     qsort(taken, (size_t)n, sizeof *taken, by_begin);
-    size_t end = 0, best = SIZE_MAX, best_size = SIZE_MAX;
+    size_t end = 0, best = NOWHERE, best_size = SIZE_MAX;
     for (int32_t i = 0; i < n; i++) {
         if (taken[i].begin > end) {
-            size_t gap = taken[i].begin - end;
+            const size_t gap = taken[i].begin - end;
             if (gap >= bytes && gap < best_size) {
                 best_size = gap;
                 best = end;
@@ -298,174 +231,306 @@ static size_t best_gap(Taken *taken, int32_t n, size_t bytes)
         }
         if (taken[i].end > end) end = taken[i].end;
     }
-    return best == SIZE_MAX ? end : best;
+    return best == NOWHERE ? end : best;
 }
 
-/* Items placed so far, by class; the carried ones are class n_classes. Two classes never live
- * together, so an item looks at its own class and at the carried ones only. */
-typedef struct Placed {
-    Item **sorted, **placed; /* [n_items] */
-    int32_t *start, *count;  /* [n_classes + 1] into placed */
-    Taken *taken;
-} Placed;
-
-static int32_t bucket(const Work *w, const Item *item)
+static size_t place_one(Work *w, Thing *x)
 {
-    return item->class_id < 0 ? w->n_classes : item->class_id;
-}
-
-static int32_t take_ranges(const Work *w, Placed *p, const Item *item, int32_t from, int32_t n)
-{
-    for (int32_t k = 0; k < p->count[from]; k++) {
-        const Item *other = p->placed[p->start[from] + k];
-        if (live_together(w, item, other))
-            p->taken[n++] = (Taken){ other->offset, other->offset + other->bytes };
+    int32_t n = 0;
+    for (int32_t k = 0; k < x->n_edges; k++) {
+        const Thing *y = &w->things[w->edges[x->first_edge + k]];
+        if (y->offset != NOWHERE) w->taken[n++] = (Range){ y->offset, y->offset + y->bytes };
     }
-    return n;
+    x->offset = best_gap(w->taken, n, x->bytes);
+    return x->offset + x->bytes;
 }
 
-static size_t place_in_order(const Work *w, Placed *p, Order *order)
+static size_t pack(Work *w, int32_t n)
 {
     size_t top = 0;
-    for (int32_t i = 0; i < w->n_items; i++)
-        p->sorted[i] = &w->items[i];
-    for (int32_t c = 0; c <= w->n_classes; c++)
-        p->count[c] = 0;
-    qsort(p->sorted, (size_t)w->n_items, sizeof(Item *), order);
-    for (int32_t i = 0; i < w->n_items; i++) {
-        Item *item = p->sorted[i];
-        const int32_t own = bucket(w, item);
-        int32_t n = take_ranges(w, p, item, w->n_classes, 0);
-        for (int32_t c = 0; c < w->n_classes; c++)
-            if (c == own || own == w->n_classes) n = take_ranges(w, p, item, c, n);
-        item->offset = best_gap(p->taken, n, item->bytes);
-        p->placed[p->start[own] + p->count[own]++] = item;
-        if (item->offset + item->bytes > top) top = item->offset + item->bytes;
+    for (int32_t i = 0; i < n; i++)
+        w->things[w->order[i]].offset = NOWHERE;
+    for (int32_t i = 0; i < n; i++) {
+        const size_t end = place_one(w, &w->things[w->order[i]]);
+        if (end > top) top = end;
     }
     return top;
 }
 
-static bool make_buckets(Work *w, Placed *p)
+/* Orders of placing. Which packs best depends on the network, so all are tried. */
+static int by_size(const void *a, const void *b, void *context)
 {
-    const int64_t n = w->n_items, classes = (int64_t)w->n_classes + 2;
-    *p = (Placed){ .sorted = take(w, n, sizeof(Item *)),
-                   .placed = take(w, n, sizeof(Item *)),
-                   .start = take(w, classes, sizeof(int32_t)),
-                   .count = take(w, classes, sizeof(int32_t)),
-                   .taken = take(w, n, sizeof(Taken)) };
-    if (!p->sorted || !p->placed || !p->start || !p->count || !p->taken) return false;
-    for (int32_t i = 0; i < w->n_items; i++)
-        p->start[bucket(w, &w->items[i]) + 1]++;
-    for (int32_t c = 0; c <= w->n_classes; c++)
-        p->start[c + 1] += p->start[c];
+    const Thing *things = context;
+    const int32_t i = *(const int32_t *)a, k = *(const int32_t *)b;
+    const Thing *x = &things[i], *y = &things[k];
+    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+    if (x->life != y->life) return x->life > y->life ? -1 : 1;
+    return (i > k) - (i < k);
+}
+
+/* What lives long (caches, latents) first. */
+static int by_life(const void *a, const void *b, void *context)
+{
+    const Thing *things = context;
+    const int32_t i = *(const int32_t *)a, k = *(const int32_t *)b;
+    if (things[i].life != things[k].life) return things[i].life > things[k].life ? -1 : 1;
+    return by_size(a, b, context);
+}
+
+/* Area in the plane of memory and time. */
+static int by_area(const void *a, const void *b, void *context)
+{
+    const Thing *things = context;
+    const int32_t i = *(const int32_t *)a, k = *(const int32_t *)b;
+    const double x = (double)things[i].bytes * (things[i].life + 1),
+                 y = (double)things[k].bytes * (things[k].life + 1);
+    if (x < y || y < x) return x > y ? -1 : 1;
+    return by_size(a, b, context);
+}
+
+/* As they are born: items are numbered so. */
+static int by_birth(const void *a, const void *b, void *context)
+{
+    (void)context;
+    const int32_t i = *(const int32_t *)a, k = *(const int32_t *)b;
+    return (i > k) - (i < k);
+}
+
+typedef int Order(const void *a, const void *b, void *context);
+
+/* Keep this round's places if they are the lowest so far. */
+static bool keep_if_better(Work *w, int32_t n, size_t top, size_t *best_top)
+{
+    if (top >= *best_top) return false;
+    *best_top = top;
+    for (int32_t i = 0; i < n; i++) {
+        w->best_order[i] = w->order[i];
+        w->best[i] = w->things[w->order[i]].offset;
+    }
     return true;
 }
 
-static bool place_items(Work *w, bool quick)
+/* What reaches the top is placed before all others in the next round. */
+static void lift(Work *w, int32_t n, size_t top)
 {
-    static Order *const ORDERS[] = { by_size, by_reach, by_birth };
-    const int n_orders = quick ? 1 : (int)COUNT(ORDERS);
-    Placed p;
-    if (!make_buckets(w, &p)) return false;
-    size_t best = SIZE_MAX;
-    int best_order = 0;
-    for (int i = 0; i < n_orders; i++) {
-        const size_t top = place_in_order(w, &p, ORDERS[i]);
-        if (top < best) {
-            best = top;
-            best_order = i;
-        }
+    int32_t front = 0;
+    for (int32_t i = 0; i < n; i++) {
+        const int32_t thing = w->order[i];
+        if (w->things[thing].offset + w->things[thing].bytes < top) continue;
+        memmove(w->order + front + 1, w->order + front, (size_t)(i - front) * sizeof *w->order);
+        w->order[front++] = thing;
     }
-    if (best_order != n_orders - 1) (void)place_in_order(w, &p, ORDERS[best_order]);
+}
+
+static void pack_stage(Work *w, int32_t n, size_t bound, bool quick)
+{
+    static Order *const ORDERS[] = { by_size, by_life, by_area, by_birth };
+    int64_t edges = 1, work = 0;
+    for (int32_t i = 0; i < n; i++)
+        edges += w->things[w->order[i]].n_edges;
+    size_t best_top = SIZE_MAX;
+    for (size_t o = 0; o < (quick ? 1 : COUNT(ORDERS)); o++) {
+        qsort_r(w->order, (size_t)n, sizeof *w->order, ORDERS[o], w->things);
+        for (int round = 0; round <= (quick ? 0 : MAX_ROUNDS); round++) {
+            const size_t top = pack(w, n);
+            (void)keep_if_better(w, n, top, &best_top);
+            work += edges;
+            if (best_top <= bound || (work > WORK_A_STAGE && round > 0)) break;
+            lift(w, n, top);
+        }
+        if (best_top <= bound) break;
+    }
+    for (int32_t i = 0; i < n; i++)
+        w->things[w->best_order[i]].offset = w->best[i];
+}
+
+/* Crossing things first, then stage by stage; a class that several stages share belongs to the
+ * first of them. */
+static void pack_all(Work *w, const size_t *stage_live, bool quick)
+{
+    for (int32_t s = CROSSING; s < w->t->n_stages; s++) {
+        int32_t n = 0;
+        for (int32_t i = 0; i < w->n_things; i++)
+            if (w->things[i].stage == s) w->order[n++] = i;
+        if (n) pack_stage(w, n, s == CROSSING ? 0 : stage_live[s], quick || s == CROSSING);
+    }
+}
+
+/* ---- figures -------------------------------------------------------------------------------- */
+
+/* Groups by birth and by death, to sweep over the request. */
+typedef struct Sweep {
+    int32_t *by_birth, *by_death;
+    int32_t n_born, n_dead;
+    int64_t live;
+} Sweep;
+
+static int by_dies(const void *a, const void *b, void *context)
+{
+    const LifeGroup *g = context;
+    const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    if (g[x].dies != g[y].dies) return g[x].dies < g[y].dies ? -1 : 1;
+    return (x > y) - (x < y);
+}
+
+static bool sweep_init(Work *w, Sweep *sweep)
+{
+    const int32_t n = w->l->n_groups;
+    *sweep =
+        (Sweep){ .by_birth = take(w, n, sizeof(int32_t)), .by_death = take(w, n, sizeof(int32_t)) };
+    if (!sweep->by_birth || !sweep->by_death) return false;
+    for (int32_t i = 0; i < n; i++)
+        sweep->by_birth[i] = sweep->by_death[i] = i;
+    qsort_r(sweep->by_birth, (size_t)n, sizeof(int32_t), by_born, w->l->groups);
+    qsort_r(sweep->by_death, (size_t)n, sizeof(int32_t), by_dies, w->l->groups);
     return true;
 }
 
-/* Live bytes and highest end per stage, by sweeping births and deaths over the operations. */
-static bool sum_up(Work *w, Placement *out)
+/* Bytes of groups alive at operation `op`; operations come in order. */
+static int64_t sweep_to(Sweep *sweep, const Lives *l, int32_t op)
 {
-    const Trace *t = w->trace;
-    int64_t *delta = take(w, (int64_t)t->n_ops + 1, sizeof *delta);
-    if (!delta) return false;
-    for (int32_t i = 0; i < t->n_tensors; i++) {
-        if (w->group_of[i] != i) continue;
-        const Group *g = &w->groups[i];
-        delta[g->born] += (int64_t)g->bytes;
-        delta[g->dies + 1] -= (int64_t)g->bytes;
-        const size_t end = w->items[w->item_of_group[i]].offset + g->bytes;
-        for (int32_t s = trace_stage_of(t, g->born); s < t->n_stages; s++) {
-            if (t->stages[s].first_op > g->dies) break;
-            if (end > out->stage_top[s]) out->stage_top[s] = end;
+    while (sweep->n_born < l->n_groups && l->groups[sweep->by_birth[sweep->n_born]].born <= op)
+        sweep->live += (int64_t)l->groups[sweep->by_birth[sweep->n_born++]].bytes;
+    while (sweep->n_dead < l->n_groups && l->groups[sweep->by_death[sweep->n_dead]].dies < op)
+        sweep->live -= (int64_t)l->groups[sweep->by_death[sweep->n_dead++]].bytes;
+    return sweep->live;
+}
+
+/* Bytes of local items alive at each operation of each class: [same layout as l->workspace]. */
+static int64_t *local_live(Work *w)
+{
+    const Lives *l = w->l;
+    int64_t n = 1;
+    for (int32_t i = 0; i < l->n_classes; i++)
+        n += w->t->templates[l->classes[i].template_id].n_ops;
+    int64_t *live = take(w, n, sizeof *live);
+    if (!live) return NULL;
+    for (int32_t i = 0; i < l->n_classes; i++) {
+        const LifeClass *c = &l->classes[i];
+        const int32_t n_ops = w->t->templates[c->template_id].n_ops;
+        int64_t *at = live + c->first_workspace;
+        for (int32_t k = c->first_item; k < c->first_item + c->n_items; k++) {
+            at[l->items[k].born] += (int64_t)l->items[k].bytes;
+            if (l->items[k].dies + 1 < n_ops)
+                at[l->items[k].dies + 1] -= (int64_t)l->items[k].bytes;
+        }
+        for (int32_t k = 1; k < n_ops; k++)
+            at[k] += at[k - 1];
+    }
+    return live;
+}
+
+static bool find_live(Work *w, Placement *out)
+{
+    const Trace *t = w->t;
+    Sweep sweep;
+    const int64_t *local = local_live(w);
+    if (!local || !sweep_init(w, &sweep)) return false;
+    for (int32_t s = 0; s < t->n_segments; s++) {
+        const TraceSegment *seg = &t->segments[s];
+        const int64_t *here = local + w->l->classes[w->l->class_of[s]].first_workspace;
+        for (int32_t i = 0; i < trace_template(t, seg)->n_ops; i++) {
+            const size_t now = (size_t)(sweep_to(&sweep, w->l, seg->first_op + i) + here[i]);
+            if (now <= out->stage_live[seg->stage]) continue;
+            out->stage_live[seg->stage] = now;
+            out->stage_peak_op[seg->stage] = seg->first_op + i;
         }
     }
-    int64_t live = 0;
-    for (int32_t i = 0, s = 0; i < t->n_ops; i++) {
-        while (s + 1 < t->n_stages && t->stages[s + 1].first_op <= i)
-            s++;
-        live += delta[i];
-        const size_t work = size_align(t->ops[i].workspace_bytes, PLACEMENT_ALIGN);
-        const size_t now = (size_t)live + work;
-        if (now > out->stage_live[s]) {
-            out->stage_live[s] = now;
-            out->stage_peak_op[s] = i;
-        }
-        const size_t end = out->workspace_offset[i] + work;
-        if (work && end > out->stage_top[s]) out->stage_top[s] = end;
-    }
-    for (int32_t s = 0; s < t->n_stages; s++) {
-        if (out->stage_top[s] > out->top) out->top = out->stage_top[s];
+    for (int32_t s = 0; s < t->n_stages; s++)
         if (out->stage_live[s] > out->live) out->live = out->stage_live[s];
-    }
     return true;
 }
 
-static bool take_tables(Placement *out, const Trace *t)
+static void raise_to(size_t *top, size_t end)
 {
-    const size_t n_ops = (size_t)t->n_ops + 1, n_stages = (size_t)t->n_stages + 1;
-    out->tensor_offset = heap_take(out->heap, ((size_t)t->n_tensors + 1) * sizeof(size_t), "plan");
-    out->workspace_offset = heap_take(out->heap, n_ops * sizeof(size_t), "plan");
+    if (end > *top) *top = end;
+}
+
+static bool find_tops(Work *w, Placement *out)
+{
+    const Trace *t = w->t;
+    const Lives *l = w->l;
+    size_t *class_top = take(w, l->n_classes, sizeof *class_top);
+    if (!class_top) return false;
+    for (int32_t i = 0; i < l->n_items; i++)
+        raise_to(&class_top[l->items[i].class_id], out->item_offset[i] + l->items[i].bytes);
+    for (int32_t s = 0; s < t->n_segments; s++)
+        raise_to(&out->stage_top[t->segments[s].stage], class_top[l->class_of[s]]);
+    for (int32_t i = 0; i < l->n_groups; i++)
+        for (int32_t s = trace_stage_of(t, l->groups[i].born);
+             s <= trace_stage_of(t, l->groups[i].dies); s++)
+            raise_to(&out->stage_top[s], out->group_offset[i] + l->groups[i].bytes);
+    for (int32_t s = 0; s < t->n_stages; s++)
+        raise_to(&out->top, out->stage_top[s]);
+    return true;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+static bool take_results(Placement *out, const Trace *t)
+{
+    const size_t n_stages = (size_t)t->n_stages + 1;
+    out->item_offset =
+        heap_take(out->heap, ((size_t)out->lives.n_items + 1) * sizeof(size_t), "plan");
+    out->group_offset =
+        heap_take(out->heap, ((size_t)out->lives.n_groups + 1) * sizeof(size_t), "plan");
     out->stage_top = heap_take(out->heap, n_stages * sizeof(size_t), "plan");
     out->stage_live = heap_take(out->heap, n_stages * sizeof(size_t), "plan");
     out->stage_peak_op = heap_take(out->heap, n_stages * sizeof(int32_t), "plan");
-    return out->tensor_offset && out->workspace_offset && out->stage_top && out->stage_live &&
+    return out->item_offset && out->group_offset && out->stage_top && out->stage_live &&
            out->stage_peak_op;
 }
 
 static bool make(Work *w, Placement *out, bool quick)
 {
-    const Trace *t = w->trace;
-    w->group_of = take(w, t->n_tensors, sizeof *w->group_of);
-    w->groups = take(w, t->n_tensors, sizeof *w->groups);
-    if (!w->group_of || !w->groups || !take_tables(out, t)) return false;
-    find_groups(w);
-    if (!find_segments(w)) return false;
-    hash_segments(w);
-    if (!find_classes(w) || !find_items(w) || !place_items(w, quick)) return false;
-    for (int32_t i = 0; i < t->n_tensors; i++)
-        out->tensor_offset[i] = w->items[w->item_of_group[w->group_of[i]]].offset;
-    for (int32_t i = 0; i < t->n_ops; i++)
-        if (t->ops[i].workspace_bytes)
-            out->workspace_offset[i] = w->items[w->item_of_workspace[i]].offset;
-    return sum_up(w, out);
+    if (!take_results(out, w->t) || !find_live(w, out) || !list_things(w)) return false;
+    pack_all(w, out->stage_live, quick);
+    for (int32_t i = 0; i < w->l->n_items; i++)
+        out->item_offset[i] = w->things[i].offset;
+    for (int32_t i = 0; i < w->l->n_groups; i++)
+        out->group_offset[i] = w->things[w->l->n_items + i].offset;
+    return find_tops(w, out);
 }
 
 SnugStatus placement_make(Placement *out, const Trace *trace, bool quick, SnugError *err)
 {
     *out = (Placement){ .heap = trace->heap };
-    Work work = { .trace = trace };
+    TRY(lives_make(&out->lives, trace, err));
+    Work work = { .t = trace, .l = &out->lives };
     arena_init(&work.arena, trace->heap, "planning");
     const bool done = make(&work, out, quick);
     arena_release(&work.arena);
     if (done) return SNUG_OK;
     placement_release(out);
-    return no_memory(err);
+    return error_set(err, SNUG_ERR_MEMORY, "no memory to place the activations");
 }
 
 void placement_release(Placement *p)
 {
-    heap_give(p->heap, p->tensor_offset);
-    heap_give(p->heap, p->workspace_offset);
+    heap_give(p->heap, p->item_offset);
+    heap_give(p->heap, p->group_offset);
     heap_give(p->heap, p->stage_top);
     heap_give(p->heap, p->stage_live);
     heap_give(p->heap, p->stage_peak_op);
+    lives_release(&p->lives);
     *p = (Placement){ .heap = p->heap };
+}
+
+size_t placement_operand(const Placement *p, int32_t segment, TraceRef ref)
+{
+    const int32_t place = lives_place(&p->lives, segment, ref);
+    return place >= 0 ? p->item_offset[place] : p->group_offset[-1 - place];
+}
+
+size_t placement_workspace(const Placement *p, int32_t segment, int32_t op)
+{
+    const LifeClass *c = &p->lives.classes[p->lives.class_of[segment]];
+    return p->item_offset[p->lives.workspace[c->first_workspace + op]];
+}
+
+size_t placement_tensor(const Placement *p, int32_t id)
+{
+    const Trace *t = p->lives.trace;
+    const int32_t segment = trace_segment_of_tensor(t, id);
+    return placement_operand(p, segment, id - t->segments[segment].first_tensor);
 }

@@ -1,282 +1,432 @@
-/* residency.c  Per stage: collect uses, choose what stays, lay out the rest over a ring.
+/* residency.c  Walk the uses; for each unit that is missing choose a window and emit a load.
  *
- * A use is a run of consecutive operations on one unit. Streamed uses take the ring's slots in
- * turn, so a load may begin when the use that held its slot before has ended. */
+ * Blocks are what lies in the slab, by offset, without overlaps; contents that are done with stay
+ * listed until something is loaded over them, because their last use says when that may begin.
+ * Invariant: a load's window was used last before `after`, and is needed at `need` > `after`. */
 #include "plan/residency.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/size.h"
 
-enum { RING_SLOTS = 3 };
+typedef struct Block {
+    size_t begin, end;
+    int32_t unit;
+    int32_t use;  /* its last use so far */
+    int32_t next; /* its next use; INT32_MAX: none, or its contents are gone */
+} Block;
 
-typedef struct Use {
-    int32_t unit, first_op, last_op;
-} Use;
-
-typedef struct UnitInStage {
-    int32_t unit, n_uses;
-    size_t bytes;
-    int32_t window; /* last window of lower_bound that used it */
-    bool stays;
-} UnitInStage;
+/* What is decided for a stage before its loads. */
+typedef struct StageView {
+    int32_t index;
+    size_t floor, space; /* where weights may lie, small units included */
+    size_t large_floor;  /* where the others may lie */
+    size_t small_at;     /* next small unit goes here */
+    size_t largest;
+    int32_t first_pass_end; /* use at which every unit was needed once */
+} StageView;
 
 typedef struct Work {
-    const Trace *trace;
-    const size_t *unit_bytes;
-    int32_t n_units;
-    Arena arena;
-    Use *uses;
-    int32_t n_uses;
-    UnitInStage *units; /* of this stage, in order of first use */
-    int32_t n_in_stage;
-    int32_t min_slots;   /* most units that one operation uses: they must be there together */
-    int32_t *row_of;     /* [n_units] index into units, -1 */
-    size_t *resident_at; /* [n_units] */
+    const ResidencyTask *task;
+    const Uses *uses;
+    ResidencyPolicy policy;
     Residency *out;
-    int32_t max_loads;
+    Arena arena;
+    Block *blocks;
+    int32_t n_blocks;
+    size_t *at;      /* [n_units] offset, SIZE_MAX: not in memory */
+    int32_t *listed; /* [n_units] stage + 1 that listed the unit */
+    int32_t *loads;  /* [n_units] loads in this stage */
+    bool *spread;    /* [n_units] chosen to stay in the first pass */
+    bool *small;     /* [n_units] */
+    int32_t *list;   /* units of the stage, in order of first use */
+    int32_t n_list;
+    size_t top; /* highest byte of weights so far */
 } Work;
 
-static SnugStatus no_memory(SnugError *err)
-{
-    return error_set(err, SNUG_ERR_MEMORY, "no memory to plan the weights");
-}
+typedef struct Window {
+    size_t begin, end;
+    int32_t first_block, n_blocks; /* overlapped */
+    int32_t next;                  /* soonest next use of what is lost; INT32_MAX: nothing is */
+    int32_t after;
+    size_t lost_bytes;
+    bool valid;
+} Window;
 
-static void collect(Work *w, const TraceStage *stage)
+/* ---- stages ---------------------------------------------------------------------------------- */
+
+static void list_units(Work *w, StageView *v)
 {
-    for (int32_t i = 0; i < w->n_in_stage; i++)
-        w->row_of[w->units[i].unit] = -1;
-    w->n_uses = w->n_in_stage = 0;
-    w->min_slots = 1;
-    for (int32_t i = stage->first_op; i < stage->end_op; i++) {
-        const TraceOp *op = &w->trace->ops[i];
-        if (op->n_units > 1 && op->unit[0] != op->unit[1]) w->min_slots = 2;
-        for (int32_t k = 0; k < op->n_units; k++) {
-            const int32_t unit = op->unit[k];
-            if (w->n_uses && w->uses[w->n_uses - 1].unit == unit) {
-                w->uses[w->n_uses - 1].last_op = i;
-                continue;
-            }
-            w->uses[w->n_uses++] = (Use){ unit, i, i };
-            if (w->row_of[unit] < 0) {
-                w->row_of[unit] = w->n_in_stage;
-                w->units[w->n_in_stage++] =
-                    (UnitInStage){ .unit = unit, .bytes = w->unit_bytes[unit] };
-            }
-            w->units[w->row_of[unit]].n_uses++;
-        }
+    w->n_list = 0;
+    v->largest = 0;
+    for (int32_t i = w->uses->stage_first[v->index]; i < w->uses->stage_first[v->index + 1]; i++) {
+        const int32_t unit = w->uses->list[i].unit;
+        if (w->listed[unit] == v->index + 1) continue;
+        w->listed[unit] = v->index + 1;
+        w->loads[unit] = 0;
+        w->small[unit] = w->spread[unit] = false;
+        w->list[w->n_list++] = unit;
+        v->first_pass_end = i;
+        if (w->task->unit_bytes[unit] > v->largest) v->largest = w->task->unit_bytes[unit];
     }
 }
 
-/* Of the units with the same number of uses and size, keep `keep`, evenly spread. */
-static void keep_evenly(UnitInStage **same, int32_t n, int32_t keep)
+/* Units far smaller than the largest stay all the time, side by side at the low end, so that the
+ * others meet windows of their own size. */
+static void set_small_aside(Work *w, StageView *v)
 {
-    for (int32_t i = 0; i < n; i++)
-        same[i]->stays = (int64_t)(i + 1) * keep / n > (int64_t)i * keep / n;
+    size_t sum = 0;
+    for (int32_t i = 0; i < w->n_list; i++)
+        if (w->task->unit_bytes[w->list[i]] <= v->largest / 8)
+            sum += w->task->unit_bytes[w->list[i]];
+    v->large_floor = v->small_at = v->floor;
+    if (w->policy.grid || sum > v->space / 8) return;
+    for (int32_t i = 0; i < w->n_list; i++)
+        w->small[w->list[i]] = w->task->unit_bytes[w->list[i]] <= v->largest / 8;
+    v->large_floor = v->floor + sum;
 }
 
-static int by_worth(const void *a, const void *b)
+/* Of the large units, as many as fit beside the moving ones are to stay, evenly spread. */
+static void spread_evenly(Work *w, const StageView *v)
 {
-    const UnitInStage *x = *(UnitInStage *const *)a, *y = *(UnitInStage *const *)b;
-    if (x->n_uses != y->n_uses) return x->n_uses > y->n_uses ? -1 : 1;
-    if (x->bytes != y->bytes) return x->bytes < y->bytes ? -1 : 1;
-    return x < y ? -1 : x > y; /* order of first use */
-}
-
-/* Choose what stays in `space` beside a ring of `slots`; returns bytes of the largest streamed. */
-static bool choose(Work *w, size_t space, int32_t slots, StageWeights *s, UnitInStage **sorted)
-{
-    size_t largest = 0;
-    for (int32_t i = 0; i < w->n_in_stage; i++) {
-        sorted[i] = &w->units[i];
-        w->units[i].stays = false;
-        if (w->units[i].bytes > largest) largest = w->units[i].bytes;
-    }
-    if (largest > space / (size_t)slots) return false;
-    size_t left = space - (size_t)slots * largest;
-    qsort(sorted, (size_t)w->n_in_stage, sizeof(UnitInStage *), by_worth);
-    for (int32_t i = 0, n; i < w->n_in_stage; i += n) {
-        for (n = 1; i + n < w->n_in_stage && sorted[i + n]->n_uses == sorted[i]->n_uses &&
-                    sorted[i + n]->bytes == sorted[i]->bytes;)
-            n++;
-        size_t fit = sorted[i]->bytes ? left / sorted[i]->bytes : (size_t)n;
-        int32_t keep = fit < (size_t)n ? (int32_t)fit : n;
-        keep_evenly(sorted + i, n, keep);
-        left -= (size_t)keep * sorted[i]->bytes;
-    }
-    s->n_slots = slots;
-    s->slot_bytes = largest;
-    return true;
-}
-
-static bool push_load(Work *w, Load load)
-{
-    if (w->out->n_loads == w->max_loads) return false;
-    w->out->loads[w->out->n_loads++] = load;
-    return true;
-}
-
-/* Emit the loads of a stage in order of need. `base`: where its weights begin. */
-static bool emit(Work *w, const TraceStage *stage, size_t base, StageWeights *s)
-{
-    size_t at = base + (size_t)s->n_slots * s->slot_bytes;
-    int32_t ring_end[RING_SLOTS]; /* last operation of the use that holds the slot */
-    int32_t turn = 0;
-    const int32_t before = stage->first_op - 1;
-    for (int32_t i = 0; i < s->n_slots; i++)
-        ring_end[i] = before;
-    for (int32_t i = 0; i < w->n_in_stage; i++)
-        w->resident_at[w->units[i].unit] = SIZE_MAX;
-    for (int32_t i = 0; i < w->n_uses; i++) {
-        const Use *use = &w->uses[i];
-        const UnitInStage *unit = &w->units[w->row_of[use->unit]];
-        Load load = { .unit = use->unit, .after_op = before, .need_op = use->first_op };
-        if (unit->stays) {
-            if (w->resident_at[use->unit] != SIZE_MAX) continue; /* it is there */
-            load.offset = w->resident_at[use->unit] = at;
-            at += unit->bytes;
-        } else {
-            load.offset = base + (size_t)turn * s->slot_bytes;
-            load.after_op = ring_end[turn];
-            ring_end[turn] = use->last_op;
-            turn = (turn + 1) % s->n_slots;
-        }
-        s->moved_bytes += (double)unit->bytes;
-        /* the last slots may never be filled to their end */
-        if (load.offset + unit->bytes > s->top) s->top = load.offset + unit->bytes;
-        if (!push_load(w, load)) return false;
-    }
-    return true;
-}
-
-static void count_resident(Work *w, StageWeights *s)
-{
-    for (int32_t i = 0; i < w->n_in_stage; i++) {
-        s->unit_bytes += w->units[i].bytes;
-        if (w->units[i].stays) {
-            s->n_resident++;
-            s->resident_bytes += w->units[i].bytes;
-        }
-    }
-    s->n_units = w->n_in_stage;
-}
-
-/* Uses are cut into windows that end when every unit was seen. What is in memory when a window
- * begins has at most `space` bytes, and only what was read before can be there. */
-static double lower_bound(Work *w, size_t space)
-{
-    double total = 0, fresh = 0, seen = 0;
-    int32_t window = 1, n_seen = 0;
-    for (int32_t i = 0; i <= w->n_uses; i++) {
-        if (i == w->n_uses || n_seen == w->n_in_stage) {
-            const double over = seen - (double)space;
-            total += over > fresh ? over : fresh;
-            fresh = seen = 0;
-            n_seen = 0;
-            window++;
-        }
-        if (i == w->n_uses) break;
-        UnitInStage *unit = &w->units[w->row_of[w->uses[i].unit]];
-        if (unit->window == window) continue;
-        if (unit->window == 0) fresh += (double)unit->bytes;
-        unit->window = window;
-        seen += (double)unit->bytes;
-        n_seen++;
-    }
-    return total;
-}
-
-/* All of the stage's units, or a ring just large enough. */
-static size_t stage_minimum(const Work *w)
-{
-    size_t largest = 0, all = 0;
-    for (int32_t i = 0; i < w->n_in_stage; i++) {
-        all += w->units[i].bytes;
-        if (w->units[i].bytes > largest) largest = w->units[i].bytes;
-    }
-    const size_t ring = largest * (size_t)w->min_slots;
-    return all < ring ? all : ring;
-}
-
-static bool plan_stage(Work *w, int32_t index, size_t base, size_t space, UnitInStage **sorted)
-{
-    StageWeights *s = &w->out->stages[index];
     size_t all = 0;
-    for (int32_t i = 0; i < w->n_in_stage; i++)
-        all += w->units[i].bytes;
-    if (all <= space) {
-        for (int32_t i = 0; i < w->n_in_stage; i++)
-            w->units[i].stays = true;
-    } else {
-        int32_t slots = RING_SLOTS;
-        while (slots >= w->min_slots && !choose(w, space, slots, s, sorted))
-            slots--;
-        if (slots < w->min_slots) return false;
-    }
-    count_resident(w, s);
-    s->bound_bytes = lower_bound(w, space);
-    return emit(w, &w->trace->stages[index], base, s);
+    int64_t n = 0;
+    for (int32_t i = 0; i < w->n_list; i++)
+        if (!w->small[w->list[i]]) {
+            all += w->task->unit_bytes[w->list[i]];
+            n++;
+        }
+    const size_t space = v->space - (v->large_floor - v->floor);
+    const size_t moving = (size_t)(w->policy.horizon + 1) * v->largest;
+    if (w->policy.strict || all <= space || space <= moving || n == 0) return;
+    const int64_t keep = (int64_t)((double)(space - moving) / ((double)all / (double)n));
+    for (int32_t i = 0, k = 0; i < w->n_list; i++)
+        if (!w->small[w->list[i]]) {
+            w->spread[w->list[i]] = (k + 1) * keep / n > k * keep / n;
+            k++;
+        }
 }
+
+/* What the stage's activations lie on is lost. */
+static void drop_below(Work *w, size_t floor)
+{
+    for (int32_t i = 0; i < w->n_blocks; i++) {
+        Block *b = &w->blocks[i];
+        if (b->begin >= floor || b->next == INT32_MAX) continue;
+        b->next = INT32_MAX;
+        w->at[b->unit] = SIZE_MAX;
+    }
+}
+
+/* Weights of earlier stages that --auto-unload and --offload have given up here. */
+static void unload(Work *w, int32_t index)
+{
+    const PlanConstraints *c = w->task->constraints;
+    if (!c || index == 0) return;
+    size_t held = 0;
+    for (int32_t i = 0; i < w->n_blocks; i++)
+        if (w->blocks[i].next != INT32_MAX) held += w->blocks[i].end - w->blocks[i].begin;
+    const bool above =
+        c->unload == UNLOAD_ABOVE && (double)held > c->unload_above * (double)w->task->slab_bytes;
+    if (c->unload == UNLOAD_ALWAYS || c->offload == OFFLOAD_MODEL || above) drop_below(w, SIZE_MAX);
+}
+
+static bool enter_stage(Work *w, int32_t index, StageView *v)
+{
+    *v = (StageView){ .index = index, .floor = w->task->floor[index] };
+    list_units(w, v);
+    if (w->task->slab_bytes < v->floor) return false;
+    v->space = w->task->slab_bytes - v->floor;
+    set_small_aside(w, v);
+    spread_evenly(w, v);
+    /* On the grid, units of other stages would lie across two windows. */
+    drop_below(w, w->policy.grid ? SIZE_MAX : v->floor);
+    unload(w, index);
+    return true;
+}
+
+/* ---- windows --------------------------------------------------------------------------------- */
+
+/* May use `j` take the place of a block? Not while the block is in use, nor in the horizon. */
+static bool may_replace(const Work *w, const Block *b, int32_t j, int32_t horizon)
+{
+    return w->uses->list[b->use].last < w->uses->list[j].first && b->use < j - horizon;
+}
+
+/* Blocks that are to stay count as needed at once, in the pass that decides what stays. */
+static int32_t next_use(const Work *w, const StageView *v, const Block *b, int32_t j)
+{
+    const bool held = j <= v->first_pass_end && b->next != INT32_MAX && w->spread[b->unit] &&
+                      w->listed[b->unit] == v->index + 1;
+    return held ? b->next - w->uses->n : b->next;
+}
+
+/* Activations of earlier stages lie below their floors. */
+static int32_t clear_of_stages(const Work *w, const StageView *v, size_t begin)
+{
+    for (int32_t s = v->index; s-- > 0;)
+        if (w->task->floor[s] > begin) return w->uses->stage_begin[s + 1] - 1;
+    return -1;
+}
+
+static Window look_at(const Work *w, const StageView *v, int32_t j, size_t begin, int32_t from,
+                      int32_t horizon)
+{
+    const size_t bytes = w->task->unit_bytes[w->uses->list[j].unit];
+    Window x = { .begin = begin, .first_block = from, .next = INT32_MAX };
+    if (!size_add(begin, bytes, &x.end) || x.end > w->task->slab_bytes) return x;
+    x.after = clear_of_stages(w, v, begin);
+    for (int32_t i = from; i < w->n_blocks && w->blocks[i].begin < x.end; i++, x.n_blocks++) {
+        const Block *b = &w->blocks[i];
+        if (!may_replace(w, b, j, horizon)) return x;
+        const int32_t next = next_use(w, v, b, j);
+        if (next < x.next) x.next = next;
+        if (b->next != INT32_MAX) x.lost_bytes += b->end - b->begin;
+        if (w->uses->list[b->use].last > x.after) x.after = w->uses->list[b->use].last;
+    }
+    x.valid = true;
+    return x;
+}
+
+static bool better(const Work *w, const Window *x, const Window *best)
+{
+    if (!x->valid || !best->valid) return x->valid;
+    if (x->next != best->next) return x->next > best->next;
+    if (x->lost_bytes != best->lost_bytes) return x->lost_bytes < best->lost_bytes;
+    const size_t over = x->end > w->top ? x->end : w->top,
+                 best_over = best->end > w->top ? best->end : w->top;
+    if (!w->policy.eager && over != best_over) return over < best_over;
+    if (x->after != best->after) return x->after < best->after;
+    return x->begin < best->begin;
+}
+
+static int32_t first_overlap(const Work *w, size_t begin)
+{
+    int32_t a = 0, b = w->n_blocks;
+    while (a < b) {
+        const int32_t mid = a + (b - a) / 2;
+        if (w->blocks[mid].end <= begin)
+            a = mid + 1;
+        else
+            b = mid;
+    }
+    return a;
+}
+
+static Window find_window(const Work *w, const StageView *v, int32_t j, int32_t horizon)
+{
+    Window best = { .valid = false };
+    if (w->policy.grid) {
+        for (size_t at = v->floor; at <= w->task->slab_bytes && v->largest; at += v->largest) {
+            const Window x = look_at(w, v, j, at, first_overlap(w, at), horizon);
+            if (better(w, &x, &best)) best = x;
+            if ((at > w->top && at > v->floor) || at > SIZE_MAX - v->largest) break;
+        }
+        return best;
+    }
+    Window x = look_at(w, v, j, v->large_floor, first_overlap(w, v->large_floor), horizon);
+    if (better(w, &x, &best)) best = x;
+    for (int32_t i = first_overlap(w, v->large_floor); i < w->n_blocks; i++) {
+        const Block *b = &w->blocks[i];
+        if (b->begin >= v->large_floor) {
+            x = look_at(w, v, j, b->begin, i, horizon);
+            if (better(w, &x, &best)) best = x;
+        }
+        x = look_at(w, v, j, b->end, i + 1, horizon);
+        if (better(w, &x, &best)) best = x;
+    }
+    return best;
+}
+
+/* ---- loads ----------------------------------------------------------------------------------- */
+
+static void put_block(Work *w, const Window *x, int32_t j)
+{
+    for (int32_t i = x->first_block; i < x->first_block + x->n_blocks; i++)
+        if (w->blocks[i].next != INT32_MAX) w->at[w->blocks[i].unit] = SIZE_MAX;
+    /* Parts that stick out keep their times: what comes there waits as if for the whole. */
+    Block around[2];
+    int32_t n_left = 0, n_right = 0;
+    if (x->n_blocks) {
+        const Block *first = &w->blocks[x->first_block], *last = first + x->n_blocks - 1;
+        if (first->begin < x->begin) {
+            around[0] = *first;
+            around[0].end = x->begin;
+            around[0].next = INT32_MAX;
+            n_left = 1;
+        }
+        if (last->end > x->end) {
+            around[1] = *last;
+            around[1].begin = x->end;
+            around[1].next = INT32_MAX;
+            n_right = 1;
+        }
+    }
+    const int32_t fresh = 1 + n_left + n_right, tail = x->first_block + x->n_blocks;
+    memmove(w->blocks + x->first_block + fresh, w->blocks + tail,
+            (size_t)(w->n_blocks - tail) * sizeof *w->blocks);
+    w->n_blocks += fresh - x->n_blocks;
+    Block *to = w->blocks + x->first_block;
+    if (n_left) *to++ = around[0];
+    *to++ = (Block){ x->begin, x->end, w->uses->list[j].unit, j, w->uses->list[j].next };
+    if (n_right) *to = around[1];
+    w->at[w->uses->list[j].unit] = x->begin;
+}
+
+static void note_use(Work *w, int32_t j)
+{
+    const UnitUse *use = &w->uses->list[j];
+    Block *b = &w->blocks[first_overlap(w, w->at[use->unit])];
+    b->use = j;
+    b->next = use->next;
+    const PlanConstraints *c = w->task->constraints;
+    if (c && c->offload == OFFLOAD_SEQUENTIAL) b->next = INT32_MAX;
+    if (b->next == INT32_MAX) w->at[use->unit] = SIZE_MAX; /* done with */
+}
+
+static bool load_unit(Work *w, StageView *v, int32_t j)
+{
+    const UnitUse *use = &w->uses->list[j];
+    const size_t bytes = w->task->unit_bytes[use->unit];
+    Window x = { .valid = false };
+    if (w->small[use->unit]) {
+        x = look_at(w, v, j, v->small_at, first_overlap(w, v->small_at), 0);
+        v->small_at += bytes;
+    } else
+        for (int32_t horizon = w->policy.horizon; horizon >= 0 && !x.valid; horizon--)
+            x = find_window(w, v, j, horizon);
+    if (!x.valid) return false;
+    w->out->loads[w->out->n_loads++] = (Load){ use->unit, x.after, use->first, x.begin };
+    put_block(w, &x, j);
+    if (x.end > w->top) w->top = x.end;
+    StageWeights *s = &w->out->stages[v->index];
+    s->moved_bytes += (double)bytes;
+    w->loads[use->unit]++;
+    return true;
+}
+
+static void sum_up(Work *w, StageWeights *s)
+{
+    s->n_units = w->n_list;
+    for (int32_t i = 0; i < w->n_list; i++) {
+        const size_t bytes = w->task->unit_bytes[w->list[i]];
+        s->unit_bytes += bytes;
+        if (w->loads[w->list[i]] > 1) continue;
+        s->n_resident++;
+        s->resident_bytes += bytes;
+    }
+}
+
+/* Does what came out keep --offload none and --auto-unload off? */
+static bool keeps_constraints(const Work *w)
+{
+    const PlanConstraints *c = w->task->constraints;
+    if (!c) return true;
+    const bool whole = c->offload == OFFLOAD_NONE || c->offload == OFFLOAD_MODEL || c->largest;
+    for (int32_t s = 0; s < w->uses->n_stages && whole; s++)
+        if (w->out->stages[s].n_resident < w->out->stages[s].n_units) return false;
+    double moved = 0, all = 0;
+    for (int32_t s = 0; s < w->uses->n_stages; s++)
+        moved += w->out->stages[s].moved_bytes;
+    for (int32_t i = 0; i < w->task->n_units; i++)
+        if (w->listed[i]) all += (double)w->task->unit_bytes[i];
+    return !(c->unload == UNLOAD_NEVER || c->largest) || moved <= all;
+}
+
+static bool plan_stage(Work *w, int32_t index)
+{
+    StageView v;
+    StageWeights *s = &w->out->stages[index];
+    if (!enter_stage(w, index, &v)) return false;
+    s->top = v.floor;
+    for (int32_t j = w->uses->stage_first[index]; j < w->uses->stage_first[index + 1]; j++) {
+        const int32_t unit = w->uses->list[j].unit;
+        if (w->at[unit] == SIZE_MAX && !load_unit(w, &v, j)) return false;
+        const size_t unit_end = w->at[unit] + w->task->unit_bytes[unit];
+        if (unit_end > s->top) s->top = unit_end;
+        note_use(w, j);
+    }
+    sum_up(w, s);
+    return true;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static bool take_tables(Work *w)
 {
-    const Trace *t = w->trace;
-    int64_t uses = 1;
-    for (int32_t i = 0; i < t->n_ops; i++)
-        uses += t->ops[i].n_units;
-    w->max_loads = uses < INT32_MAX ? (int32_t)uses : INT32_MAX;
-    w->uses = arena_array(&w->arena, (size_t)uses, sizeof *w->uses);
-    w->units = arena_array(&w->arena, (size_t)w->n_units + 1, sizeof *w->units);
-    w->row_of = arena_array(&w->arena, (size_t)w->n_units + 1, sizeof *w->row_of);
-    w->resident_at = arena_array(&w->arena, (size_t)w->n_units + 1, sizeof *w->resident_at);
-    w->out->loads = heap_take(t->heap, (size_t)uses * sizeof(Load), "plan");
-    w->out->stages = heap_take(t->heap, ((size_t)t->n_stages + 1) * sizeof(StageWeights), "plan");
-    if (!w->uses || !w->units || !w->row_of || !w->resident_at || !w->out->loads || !w->out->stages)
+    const size_t units = (size_t)w->task->n_units + 1, uses = (size_t)w->uses->n + 1;
+    w->blocks = arena_array(&w->arena, 2 * uses + 2, sizeof *w->blocks);
+    w->at = arena_array(&w->arena, units, sizeof *w->at);
+    w->listed = arena_array(&w->arena, units, sizeof *w->listed);
+    w->loads = arena_array(&w->arena, units, sizeof *w->loads);
+    w->spread = arena_array(&w->arena, units, sizeof *w->spread);
+    w->small = arena_array(&w->arena, units, sizeof *w->small);
+    w->list = arena_array(&w->arena, units, sizeof *w->list);
+    w->out->loads = heap_take(w->out->heap, uses * sizeof(Load), "plan");
+    w->out->stages =
+        heap_take(w->out->heap, ((size_t)w->uses->n_stages + 1) * sizeof(StageWeights), "plan");
+    if (!w->blocks || !w->at || !w->listed || !w->loads || !w->spread || !w->small || !w->list ||
+        !w->out->loads || !w->out->stages)
         return false;
-    for (int32_t i = 0; i < w->n_units; i++)
-        w->row_of[i] = -1;
+    for (int32_t i = 0; i < w->task->n_units; i++)
+        w->at[i] = SIZE_MAX;
     return true;
 }
 
-static SnugStatus make(Work *w, const Placement *p, size_t slab_bytes, SnugError *err)
+/* A slab in which the grid works: above each floor, a slot for every unit that one time needs. */
+static size_t smallest_slab(const Work *w)
 {
-    UnitInStage **sorted = arena_array(&w->arena, (size_t)w->n_units + 1, sizeof(UnitInStage *));
-    if (!sorted || !take_tables(w)) return no_memory(err);
-    const TraceStage *worst = NULL;
-    size_t least = 0;
-    w->out->top = p->top;
-    for (int32_t i = 0; i < w->trace->n_stages; i++) {
-        const TraceStage *stage = &w->trace->stages[i];
-        collect(w, stage);
-        const size_t base = p->stage_top[i], minimum = base + stage_minimum(w);
-        if (minimum > least) {
-            least = minimum;
-            worst = stage;
+    size_t most = 0;
+    for (int32_t s = 0; s < w->uses->n_stages; s++) {
+        size_t largest = 0;
+        int64_t together = 0;
+        const int32_t end = w->uses->stage_first[s + 1];
+        for (int32_t i = w->uses->stage_first[s]; i < end; i++) {
+            const UnitUse *use = &w->uses->list[i];
+            int64_t now = 1;
+            for (int32_t k = i + 1; k < end && w->uses->list[k].first <= use->last; k++)
+                now++;
+            if (now > together) together = now;
+            if (w->task->unit_bytes[use->unit] > largest) largest = w->task->unit_bytes[use->unit];
         }
-        if (minimum > slab_bytes) continue;
-        if (!plan_stage(w, i, base, slab_bytes - base, sorted)) return no_memory(err);
-        if (w->out->stages[i].top > w->out->top) w->out->top = w->out->stages[i].top;
+        const size_t top = w->task->floor[s] + (size_t)together * largest;
+        if (top > most) most = top;
     }
-    if (least <= slab_bytes) return SNUG_OK;
-    w->out->top = least;
-    return error_set(err, SNUG_ERR_BUDGET, "stage %s does not fit", worst ? worst->name : "?");
+    return most;
 }
 
-SnugStatus residency_make(Residency *out, const Trace *trace, const Placement *placement,
-                          const size_t *unit_bytes, int32_t n_units, size_t slab_bytes,
+static SnugStatus make(Work *w, SnugError *err)
+{
+    if (!take_tables(w)) return error_set(err, SNUG_ERR_MEMORY, "no memory to plan the weights");
+    for (int32_t s = 0; s < w->uses->n_stages; s++)
+        if (!plan_stage(w, s)) {
+            w->top = smallest_slab(w);
+            return error_set(err, SNUG_ERR_BUDGET, "the weights of stage %d do not fit", s);
+        }
+    if (!keeps_constraints(w))
+        return error_set(err, SNUG_ERR_BUDGET, "the weights cannot stay as asked for");
+    for (int32_t s = 0; s < w->uses->n_stages; s++) {
+        StageWeights *x = &w->out->stages[s];
+        if (w->task->floor[s] > w->top) w->top = w->task->floor[s];
+        const size_t space = w->task->slab_bytes - w->task->floor[s];
+        TRY(residency_bound(w->uses, s, w->task->unit_bytes, w->task->n_units, space,
+                            &x->bound_bytes, err));
+    }
+    return SNUG_OK;
+}
+
+SnugStatus residency_make(Residency *out, const ResidencyTask *task, ResidencyPolicy policy,
                           SnugError *err)
 {
-    *out = (Residency){ .heap = trace->heap };
-    Work work = { .trace = trace, .unit_bytes = unit_bytes, .n_units = n_units, .out = out };
-    arena_init(&work.arena, trace->heap, "planning");
-    const SnugStatus status = make(&work, placement, slab_bytes, err);
-    arena_release(&work.arena);
-    if (status != SNUG_OK) {
-        const size_t top = out->top;
-        residency_release(out);
-        out->top = top;
-    }
+    *out = (Residency){ .heap = task->uses->heap, .n_stages = task->uses->n_stages };
+    Work w = { .task = task, .uses = task->uses, .policy = policy, .out = out };
+    arena_init(&w.arena, out->heap, "planning");
+    const SnugStatus status = make(&w, err);
+    arena_release(&w.arena);
+    if (status != SNUG_OK) residency_release(out);
+    out->top = w.top;
     return status;
 }
 

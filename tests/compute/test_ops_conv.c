@@ -32,7 +32,7 @@ static void end_op(void *self, const Op *op)
     (void)self, (void)op;
 }
 
-static const Device DEVICE = { "none", NULL, no_bytes, no_work };
+static const Device DEVICE = { .name = "none", .workspace_bytes = no_bytes, .execute = no_work };
 static const RunHooks HOOKS = { .op = take_op, .op_done = end_op };
 static const Weight KERNEL = { .name = "kernel",
                                .shape = { 5, { 6, 4, 3, 3, 3 } },

@@ -186,6 +186,7 @@ static inline void program_rehearse(Program *p, Trace *trace)
     Run r = { .device = &device, .hooks = &hooks, .rehearse = true, .err = &err };
     program_run(&r, p);
     if (r.status != SNUG_OK) fail_msg("%s", err.text);
+    CHECK(trace_end(trace, &err) == SNUG_OK);
 }
 
 #endif

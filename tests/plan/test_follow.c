@@ -14,8 +14,11 @@ typedef struct Bench {
     Program program;
     Trace trace;
     Placement placement;
-    Residency residency;
-    Slab slab;
+    Uses uses;
+    Clock clock;
+    Schedule schedule;
+    bool two_tiers;
+    Slab slab, host;
     Follow *follow;
     atomic_bool cancel;
     atomic_int reads;
@@ -53,27 +56,69 @@ static SnugStatus no_output(void *owner, const Op *op, const void *data, SnugErr
     return SNUG_OK;
 }
 
-/* Plan under `part` of 8 between the smallest slab and an ample one. */
-static void bench_open(Bench *b, uint64_t seed, size_t part)
+static double some_seconds(const void *self, const TraceOp *op)
 {
-    *b = (Bench){ .heap = heap_create() };
+    (void)self;
+    return 1e-6 * (1.0 + (double)(op->shapes % 7));
+}
+
+static const Costs COSTS = { .op_seconds = some_seconds,
+                             .first_bytes_per_second = 1e9,
+                             .again_bytes_per_second = 4e9,
+                             .copy_bytes_per_second = 8e9 };
+
+static SnugStatus bench_plan(Bench *b, size_t device_bytes, size_t host_bytes)
+{
+    const ScheduleTask task = { .trace = &b->trace,
+                                .placement = &b->placement,
+                                .uses = &b->uses,
+                                .clock = &b->clock,
+                                .costs = &COSTS,
+                                .unit_bytes = b->program.unit_bytes,
+                                .n_units = b->program.n_units,
+                                .device_bytes = device_bytes,
+                                .two_tiers = b->two_tiers,
+                                .host_bytes = host_bytes };
+    return schedule_make(&b->schedule, &task, &b->err);
+}
+
+/* Plan under `part` of 8 between the smallest slabs and ample ones. */
+static void bench_open_tiers(Bench *b, uint64_t seed, size_t part, bool two_tiers)
+{
+    *b = (Bench){ .heap = heap_create(), .two_tiers = two_tiers };
     trace_init(&b->trace, b->heap);
     program_init(&b->program, seed);
     program_rehearse(&b->program, &b->trace);
-    const int32_t n = b->program.n_units;
-    const size_t *bytes = b->program.unit_bytes;
     CHECK(placement_make(&b->placement, &b->trace, false, &b->err) == SNUG_OK);
-    CHECK(residency_make(&b->residency, &b->trace, &b->placement, bytes, n, SIZE_MAX, &b->err) ==
-          SNUG_OK);
-    const size_t ample = b->residency.top;
-    residency_release(&b->residency);
-    const SnugStatus refused =
-        residency_make(&b->residency, &b->trace, &b->placement, bytes, n, 0, &b->err);
-    CHECK(refused == SNUG_ERR_BUDGET);
-    const size_t least = b->residency.top, slab = least + (ample - least) * part / 8;
-    CHECK(residency_make(&b->residency, &b->trace, &b->placement, bytes, n, slab, &b->err) ==
-          SNUG_OK);
-    CHECK(slab_open(&b->slab, b->residency.top, &b->err) == SNUG_OK);
+    CHECK(uses_of_trace(&b->uses, &b->trace, b->program.n_units, &b->err) == SNUG_OK);
+    CHECK(clock_make(&b->clock, &b->trace, &COSTS, &b->err) == SNUG_OK);
+    CHECK(bench_plan(b, SIZE_MAX, SIZE_MAX) == SNUG_OK);
+    const size_t ample = b->schedule.loads.top, ample_host = b->schedule.host.top;
+    schedule_release(&b->schedule);
+    CHECK(bench_plan(b, 0, SIZE_MAX) == SNUG_ERR_BUDGET);
+    const size_t least = b->schedule.loads.top;
+    size_t least_host = 0;
+    for (int32_t i = 0; i < b->program.n_units; i++)
+        if (b->program.unit_bytes[i] > least_host) least_host = b->program.unit_bytes[i];
+    const size_t slab = ample > least ? least + (ample - least) * part / 8 : least;
+    const size_t host =
+        ample_host > least_host ? least_host + (ample_host - least_host) * part / 8 : least_host;
+    CHECK(bench_plan(b, slab, host) == SNUG_OK);
+    CHECK(b->schedule.loads.top <= slab && b->schedule.host.top <= host);
+    CHECK(slab_open(&b->slab, b->schedule.loads.top, &b->err) == SNUG_OK);
+    CHECK(slab_open(&b->host, b->schedule.host.top, &b->err) == SNUG_OK);
+}
+
+static void bench_open(Bench *b, uint64_t seed, size_t part)
+{
+    bench_open_tiers(b, seed, part, false);
+}
+
+static SnugStatus copy(void *owner, void *to, const void *from, size_t bytes, SnugError *err)
+{
+    (void)owner, (void)err;
+    memcpy(to, from, bytes);
+    return SNUG_OK;
 }
 
 static SnugStatus bench_follow(Bench *b)
@@ -81,11 +126,14 @@ static SnugStatus bench_follow(Bench *b)
     const FollowOptions options = { .heap = b->heap,
                                     .trace = &b->trace,
                                     .placement = &b->placement,
-                                    .residency = &b->residency,
+                                    .schedule = &b->schedule,
                                     .unit_bytes = b->program.unit_bytes,
-                                    .slab = &b->slab,
+                                    .device_base = b->slab.base,
+                                    .host_base = b->host.base,
+                                    .n_readers = 3,
                                     .owner = b,
                                     .read_unit = read_unit,
+                                    .copy = copy,
                                     .read_row = no_row,
                                     .note = no_note,
                                     .output = no_output,
@@ -97,7 +145,10 @@ static void bench_close(Bench *b)
 {
     follow_close(b->follow);
     slab_close(&b->slab);
-    residency_release(&b->residency);
+    slab_close(&b->host);
+    schedule_release(&b->schedule);
+    clock_release(&b->clock);
+    uses_release(&b->uses);
     placement_release(&b->placement);
     trace_release(&b->trace);
     CHECK_INT(heap_now_bytes(b->heap), 0);
@@ -119,18 +170,19 @@ TEST(follow, finds_every_operand_whole_under_any_budget)
 {
     static Bench b;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        for (size_t part = 0; part <= 8; part += 4) {
-            bench_open(&b, seed, part);
+        for (size_t part = 0; part <= 17; part += 4) { /* from 9 on: two tiers */
+            bench_open_tiers(&b, seed, part % 9, part > 8);
             if (bench_run(&b, &b.program) != SNUG_OK) fail_msg("%s", b.err.text);
             CHECK(follow_finish(b.follow, &b.err) == SNUG_OK);
             CHECK_INT(b.program.n_wrong, 0);
             CHECK_INT(b.program.n_executed, b.trace.n_ops);
             const FollowStats stats = follow_stats(b.follow);
-            CHECK_INT(stats.slab_peak_bytes, b.residency.top);
+            CHECK_INT(stats.slab_peak_bytes, b.schedule.loads.top);
+            CHECK_INT(stats.host_peak_bytes, b.schedule.host.top);
             CHECK_INT(stats.ops_done, b.trace.n_ops);
             double moved = 0;
             for (int32_t s = 0; s < b.trace.n_stages; s++)
-                moved += b.residency.stages[s].moved_bytes;
+                moved += b.schedule.loads.stages[s].moved_bytes;
             CHECK(stats.moved_bytes == moved);
             bench_close(&b);
         }
@@ -173,7 +225,7 @@ TEST(follow, reports_the_read_that_failed_whichever_it_was)
         for (int n = 1;; n++) {
             bench_open(&b, seed, 0);
             b.fail_read = n;
-            const bool last = n > b.residency.n_loads;
+            const bool last = n > b.schedule.loads.n_loads;
             const SnugStatus status = bench_run(&b, &b.program);
             CHECK_INT(status, last ? SNUG_OK : SNUG_ERR_IO);
             if (!last) CHECK_HAS(b.err.text, "cannot be read");
@@ -199,7 +251,7 @@ TEST(follow, cancel_ends_waiting_for_a_slow_read)
     do { /* a program that loads something */
         if (seed > 1) bench_close(&b);
         bench_open(&b, seed++, 0);
-    } while (b.residency.n_loads == 0);
+    } while (b.schedule.loads.n_loads == 0);
     b.slow_read_us = 1500000;
     pthread_t thread;
     struct timespec begin, end;
@@ -250,7 +302,7 @@ TEST(trace, every_refused_allocation_is_reported_and_leaks_nothing)
         heap_fail_at(heap, n);
         program_run(&r, &program);
         heap_fail_at(heap, 0);
-        status = r.status;
+        status = r.status == SNUG_OK ? trace_end(&trace, &err) : r.status;
         CHECK(status == SNUG_OK || (status == SNUG_ERR_MEMORY && err.text[0]));
         trace_release(&trace);
         CHECK_INT(heap_now_bytes(heap), 0);

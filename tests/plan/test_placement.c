@@ -11,40 +11,102 @@ typedef struct Box {
     int32_t begin, end;
 } Box;
 
-static int32_t list_boxes(Box *box, const Trace *t, const Placement *p)
+/* The request written out: every tensor and operation by its number. */
+typedef struct Flat {
+    size_t *bytes, *at; /* [n_tensors] */
+    int32_t *born, *dies;
+    const TraceOp **op; /* [n_ops] */
+    int32_t *segment;   /* [n_ops] */
+} Flat;
+
+static int32_t tensor_id(const Trace *t, const TraceSegment *s, TraceRef ref)
+{
+    return ref >= 0 ? s->first_tensor + ref : t->carried[t->before[s->first_before - 1 - ref]].id;
+}
+
+static void flat_op(Flat *f, const Trace *t, const Placement *p, int32_t segment, int32_t op)
+{
+    const TraceSegment *s = &t->segments[segment];
+    const TraceOp *row = &t->ops[trace_template(t, s)->first_op + op - s->first_op];
+    f->op[op] = row;
+    f->segment[op] = segment;
+    for (int i = 0; i < row->n_in; i++)
+        f->dies[tensor_id(t, s, row->in[i])] = op;
+    if (row->out == TRACE_NO_OUT || row->mutates) return;
+    const int32_t id = tensor_id(t, s, row->out);
+    f->born[id] = f->dies[id] = op;
+    f->bytes[id] = t->tensors[trace_template(t, s)->first_tensor + row->out].bytes;
+    f->at[id] = placement_tensor(p, id);
+}
+
+static void flat_open(Flat *f, const Trace *t, const Placement *p)
+{
+    const size_t n = (size_t)t->n_tensors + 1, ops = (size_t)t->n_ops + 1;
+    *f = (Flat){ .bytes = heap_take(t->heap, n * sizeof(size_t), "test"),
+                 .at = heap_take(t->heap, n * sizeof(size_t), "test"),
+                 .born = heap_take(t->heap, n * sizeof(int32_t), "test"),
+                 .dies = heap_take(t->heap, n * sizeof(int32_t), "test"),
+                 .op = heap_take(t->heap, ops * sizeof(TraceOp *), "test"),
+                 .segment = heap_take(t->heap, ops * sizeof(int32_t), "test") };
+    for (int32_t s = 0; s < t->n_segments; s++)
+        for (int32_t i = 0; i < trace_template(t, &t->segments[s])->n_ops; i++)
+            flat_op(f, t, p, s, t->segments[s].first_op + i);
+}
+
+static void flat_close(Flat *f, Heap *heap)
+{
+    heap_give(heap, f->bytes);
+    heap_give(heap, f->at);
+    heap_give(heap, f->born);
+    heap_give(heap, f->dies);
+    heap_give(heap, (void *)f->op);
+    heap_give(heap, f->segment);
+}
+
+static int32_t list_boxes(Box *box, const Flat *f, const Trace *t, const Placement *p)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < t->n_tensors; i++)
-        box[n++] = (Box){ p->tensor_offset[i], p->tensor_offset[i] + t->tensors[i].bytes,
-                          t->tensors[i].born, t->tensors[i].dies };
-    for (int32_t i = 0; i < t->n_ops; i++)
-        if (t->ops[i].workspace_bytes)
-            box[n++] = (Box){ p->workspace_offset[i],
-                              p->workspace_offset[i] + t->ops[i].workspace_bytes, i, i };
+        box[n++] = (Box){ f->at[i], f->at[i] + f->bytes[i], f->born[i], f->dies[i] };
+    for (int32_t i = 0; i < t->n_ops; i++) {
+        if (!f->op[i]->workspace_bytes) continue;
+        const int32_t segment = f->segment[i];
+        const size_t at = placement_workspace(p, segment, i - t->segments[segment].first_op);
+        box[n++] = (Box){ at, at + f->op[i]->workspace_bytes, i, i };
+    }
     return n;
 }
 
-/* Only an output may lie where its operation's in-place input ends. */
-static bool may_share(const Trace *t, const Placement *p, const Box *dying, const Box *born)
+/* The input whose place the operation's output has taken; -1: none. */
+static int32_t taken_over(const Flat *f, const Trace *t, int32_t i)
 {
-    const TraceOp *op = &t->ops[born->begin];
-    if (dying->end != born->begin || op->in_place < 0 || op->out < 0) return false;
-    const int32_t in = op->in[op->in_place];
-    return p->tensor_offset[in] == dying->from && p->tensor_offset[op->out] == born->from &&
-           dying->from == born->from && dying->to == born->to;
+    const TraceOp *op = f->op[i];
+    if (op->in_place < 0 || op->out == TRACE_NO_OUT || op->mutates) return -1;
+    const TraceSegment *s = &t->segments[f->segment[i]];
+    const int32_t in = tensor_id(t, s, op->in[op->in_place]), out = tensor_id(t, s, op->out);
+    return f->dies[in] == i && f->at[in] == f->at[out] && f->bytes[in] == f->bytes[out] ? in : -1;
 }
 
-static void check_apart(const Trace *t, const Placement *p)
+/* Only an output may lie where its operation's in-place input ends. */
+static bool may_share(const Flat *f, const Trace *t, const Box *dying, const Box *born)
+{
+    if (dying->end != born->begin || dying->from != born->from || dying->to != born->to)
+        return false;
+    const int32_t in = taken_over(f, t, born->begin);
+    return in >= 0 && f->at[in] == dying->from;
+}
+
+static void check_apart(const Flat *f, const Trace *t, const Placement *p)
 {
     Box *box = heap_take(t->heap, ((size_t)t->n_tensors + (size_t)t->n_ops) * sizeof *box, "test");
-    const int32_t n = list_boxes(box, t, p);
+    const int32_t n = list_boxes(box, f, t, p);
     for (int32_t i = 0; i < n; i++)
         for (int32_t k = 0; k < n; k++) {
             const Box *a = &box[i], *b = &box[k];
             if (i == k || a->begin > b->begin || a->end < b->begin || a->to <= b->from ||
                 b->to <= a->from)
                 continue;
-            if (!may_share(t, p, a, b))
+            if (!may_share(f, t, a, b))
                 fail_msg("[%zu, %zu) of operations %d..%d and [%zu, %zu) of %d..%d", a->from, a->to,
                          a->begin, a->end, b->from, b->to, b->begin, b->end);
         }
@@ -52,33 +114,27 @@ static void check_apart(const Trace *t, const Placement *p)
 }
 
 /* The greatest sum of what lives at one operation, an in-place pair counted once. */
-static size_t max_live(const Trace *t, const Placement *p)
+static size_t max_live(const Flat *f, const Trace *t)
 {
     size_t most = 0;
     for (int32_t i = 0; i < t->n_ops; i++) {
-        const TraceOp *op = &t->ops[i];
-        size_t live = size_align(op->workspace_bytes, PLACEMENT_ALIGN);
+        size_t live = size_align(f->op[i]->workspace_bytes, PLACEMENT_ALIGN);
         for (int32_t k = 0; k < t->n_tensors; k++)
-            if (t->tensors[k].born <= i && t->tensors[k].dies >= i)
-                live += size_align(t->tensors[k].bytes, PLACEMENT_ALIGN);
-        if (op->in_place >= 0 && op->out >= 0 && t->tensors[op->out].born == i) {
-            const int32_t in = op->in[op->in_place];
-            if (t->tensors[in].dies == i && t->tensors[in].bytes == t->tensors[op->out].bytes &&
-                p->tensor_offset[in] == p->tensor_offset[op->out])
-                live -= size_align(t->tensors[in].bytes, PLACEMENT_ALIGN);
-        }
+            if (f->born[k] <= i && f->dies[k] >= i)
+                live += size_align(f->bytes[k], PLACEMENT_ALIGN);
+        const int32_t in = taken_over(f, t, i);
+        if (in >= 0) live -= size_align(f->bytes[in], PLACEMENT_ALIGN);
         if (live > most) most = live;
     }
     return most;
 }
 
-static void check_tops(const Trace *t, const Placement *p)
+static void check_tops(const Flat *f, const Trace *t, const Placement *p)
 {
     for (int32_t i = 0; i < t->n_tensors; i++)
         for (int32_t s = 0; s < t->n_stages; s++)
-            if (t->tensors[i].born < t->stages[s].end_op &&
-                t->tensors[i].dies >= t->stages[s].first_op)
-                CHECK(p->tensor_offset[i] + t->tensors[i].bytes <= p->stage_top[s]);
+            if (f->born[i] < t->stages[s].end_op && f->dies[i] >= t->stages[s].first_op)
+                CHECK(f->at[i] + f->bytes[i] <= p->stage_top[s]);
     for (int32_t s = 0; s < t->n_stages; s++)
         CHECK(p->stage_live[s] <= p->stage_top[s] && p->stage_top[s] <= p->top);
 }
@@ -96,9 +152,12 @@ TEST(placement, of_random_traces_keeps_apart_what_lives_together)
         program_init(&program, seed);
         program_rehearse(&program, &trace);
         CHECK(placement_make(&placement, &trace, false, &err) == SNUG_OK);
-        check_apart(&trace, &placement);
-        check_tops(&trace, &placement);
-        CHECK_INT(placement.live, max_live(&trace, &placement));
+        Flat flat;
+        flat_open(&flat, &trace, &placement);
+        check_apart(&flat, &trace, &placement);
+        check_tops(&flat, &trace, &placement);
+        CHECK_INT(placement.live, max_live(&flat, &trace));
+        flat_close(&flat, heap);
         const double gap = (double)placement.top / (double)placement.live;
         sum += gap;
         if (gap > worst) worst = gap;
@@ -140,8 +199,12 @@ static void hand_open(Hand *h)
 static void hand_place(Hand *h)
 {
     CHECK(h->run.status == SNUG_OK);
+    CHECK(trace_end(&h->trace, &h->err) == SNUG_OK);
     CHECK(placement_make(&h->placement, &h->trace, false, &h->err) == SNUG_OK);
-    check_apart(&h->trace, &h->placement);
+    Flat flat;
+    flat_open(&flat, &h->trace, &h->placement);
+    check_apart(&flat, &h->trace, &h->placement);
+    flat_close(&flat, h->heap);
 }
 
 static void hand_close(Hand *h)
@@ -170,10 +233,9 @@ TEST(placement, an_output_takes_the_place_of_an_input_that_ends)
     const Tensor d = hand_op(&h, 1000, 0, c, NO_TENSOR); /* c is read again below */
     (void)hand_op(&h, 16, -1, c, d);
     hand_place(&h);
-    const size_t *at = h.placement.tensor_offset;
-    CHECK_INT(at[a.id], at[b.id]);
-    CHECK_INT(at[b.id], at[c.id]);
-    CHECK(at[d.id] != at[c.id]);
+    CHECK_INT(placement_tensor(&h.placement, a.id), placement_tensor(&h.placement, b.id));
+    CHECK_INT(placement_tensor(&h.placement, b.id), placement_tensor(&h.placement, c.id));
+    CHECK(placement_tensor(&h.placement, d.id) != placement_tensor(&h.placement, c.id));
     CHECK_INT(h.placement.top, 4000 + 32 + 4000 + 32 + 64); /* two rounded to 64, and the last */
     hand_close(&h);
 }
@@ -194,8 +256,10 @@ TEST(placement, equal_blocks_share_their_places)
         hand_op(&h, 16, -1, x, x);
         if (block < 4) continue;
         hand_place(&h);
-        CHECK_INT(h.placement.tensor_offset[first[0].id], h.placement.tensor_offset[a.id]);
-        CHECK_INT(h.placement.tensor_offset[first[1].id], h.placement.tensor_offset[b.id]);
+        CHECK_INT(placement_tensor(&h.placement, first[0].id),
+                  placement_tensor(&h.placement, a.id));
+        CHECK_INT(placement_tensor(&h.placement, first[1].id),
+                  placement_tensor(&h.placement, b.id));
     }
     CHECK(h.placement.top <=
           h.placement.live + 640); /* one x more than needed, for the hand-over */
