@@ -148,6 +148,10 @@ SNUG_API SnugFigures snug_plan_figures(const SnugPlan *plan);
 /** A table by stage for people, and the same as JSON; owned by the plan. */
 SNUG_API const char *snug_plan_text(const SnugPlan *plan);
 SNUG_API const char *snug_plan_json(const SnugPlan *plan);
+/** Budget against time, from the smallest feasible to ample: a table, or a JSON array; owned by
+ *  the job until the next call. svg_path: also drawn there; may be NULL. */
+SNUG_API SNUG_MUST_USE SnugStatus snug_plan_curve(const char **out, SnugJob *job, bool json,
+                                                  const char *svg_path, SnugError *err);
 
 /* ---- run ------------------------------------------------------------------------------------ */
 

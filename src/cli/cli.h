@@ -20,7 +20,8 @@ int cmd_bench(int argc, char **argv);
 /** Engine options and switches shared by run and plan. */
 typedef struct CliOptions {
     SnugEngineOptions engine;
-    bool quiet, events, json, help;
+    bool quiet, events, json, curve, help;
+    char curve_svg[1024]; /**< where to draw the curve; "": nowhere */
 } CliOptions;
 
 /**

@@ -69,24 +69,38 @@ int cmd_run(int argc, char **argv)
     return code;
 }
 
+static int print_curve(SnugJob *job, const CliOptions *options)
+{
+    SnugError err = { { 0 } };
+    const char *text = NULL;
+    const SnugStatus status = snug_plan_curve(
+        &text, job, options->json, options->curve_svg[0] ? options->curve_svg : NULL, &err);
+    if (status == SNUG_OK) (void)printf("%s", text);
+    return status == SNUG_OK ? 0 : cli_fail(status, &err);
+}
+
+static int print_plan(SnugJob *job, const CliOptions *options)
+{
+    SnugError err = { { 0 } };
+    SnugPlan *plan = NULL;
+    const SnugStatus status = snug_plan_create(&plan, job, &err);
+    if (status == SNUG_OK)
+        (void)printf("%s%s", options->json ? snug_plan_json(plan) : snug_plan_text(plan),
+                     options->json ? "\n" : "");
+    snug_plan_free(plan);
+    return status == SNUG_OK ? 0 : cli_fail(status, &err);
+}
+
 int cmd_plan(int argc, char **argv)
 {
     if (wants_help("plan", argc, argv)) return argc < 1 ? CLI_USAGE : 0;
     SnugEngine *engine = NULL;
     SnugJob *job = NULL;
-    SnugPlan *plan = NULL;
-    SnugError err = { { 0 } };
     CliOptions options;
     int code = cli_open(&engine, &job, &options, argv[0], argc - 1, argv + 1);
-    if (code == 0) {
-        const SnugStatus status = snug_plan_create(&plan, job, &err);
-        if (status != SNUG_OK)
-            code = cli_fail(status, &err);
-        else
-            (void)printf("%s%s", options.json ? snug_plan_json(plan) : snug_plan_text(plan),
-                         options.json ? "\n" : "");
-    }
-    snug_plan_free(plan);
+    if (code == 0)
+        code = options.curve || options.curve_svg[0] ? print_curve(job, &options)
+                                                     : print_plan(job, &options);
     snug_job_free(job);
     snug_engine_close(engine);
     return code;

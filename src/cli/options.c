@@ -25,6 +25,7 @@ typedef struct EngineFlag {
 static const EngineFlag ENGINE_FLAGS[] = {
     { "ram", "SIZE",
       "hard limit of the process's memory, such as 8GiB; default: what is free, less a reserve" },
+    { "curve-svg", "FILE", "snug plan: draw that curve" },
     { "vram", "SIZE", "hard limit of the device's memory; default: all that it has" },
     { "device", "NAME",
       "cpu, or sim:8GiB,24GB/s: memory of its own behind a link of that speed; default: cpu" },
@@ -40,6 +41,7 @@ static const EngineFlag SWITCHES[] = {
     { "quiet", "", "no progress" },
     { "events", "", "progress as JSON lines on standard output" },
     { "json", "", "snug plan: the plan as JSON" },
+    { "curve", "", "snug plan: time under every budget from the smallest to ample" },
 };
 enum { N_SWITCHES = sizeof SWITCHES / sizeof SWITCHES[0] };
 
@@ -72,6 +74,8 @@ static int set_engine_flag(CliOptions *o, const char *name, const char *value)
         o->engine.isa = value;
     else if (strcmp(name, "profile") == 0)
         o->engine.profile = value;
+    else if (strcmp(name, "curve-svg") == 0)
+        (void)snprintf(o->curve_svg, sizeof o->curve_svg, "%s", value);
     else
         o->engine.device = value;
     return 0;
@@ -79,7 +83,7 @@ static int set_engine_flag(CliOptions *o, const char *name, const char *value)
 
 static bool set_switch(CliOptions *o, const char *name)
 {
-    bool *at[] = { &o->quiet, &o->events, &o->json };
+    bool *at[] = { &o->quiet, &o->events, &o->json, &o->curve };
     for (int i = 0; i < N_SWITCHES; i++) {
         if (strcmp(SWITCHES[i].name, name) == 0) {
             *at[i] = true;

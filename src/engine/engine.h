@@ -52,7 +52,7 @@ struct SnugJob {
     size_t *unit_bytes;
     /* of the last run */
     SnugFigures figures;
-    char *memory_text;
+    char *memory_text, *curve_text;
 };
 
 struct SnugPlan {
@@ -64,6 +64,7 @@ struct SnugPlan {
     Placement placement;
     Clock clock;
     Schedule schedule;
+    const size_t *unit_bytes; /* the job's, or what they would be in another form */
     RunKnobs knobs;
     size_t fixed_bytes;   /* of the process, beside the slab */
     size_t staging_bytes; /* in front of the host's slab */

@@ -107,6 +107,7 @@ void snug_job_free(SnugJob *job)
     Heap *heap = job->engine->heap;
     job_unprepare(job);
     heap_give(heap, job->memory_text);
+    heap_give(heap, job->curve_text);
     arena_release(&job->arena);
     arena_release(&job->request_arena);
     heap_give(heap, job);

@@ -18,6 +18,9 @@ typedef struct PipelineContext {
 typedef struct PipelineInfo {
     int64_t frames;
     int width, height;
+    /** What frames - 1 and sides are multiples of, for naming requests that would fit; 0: fixed. */
+    int64_t frames_step;
+    int width_step, height_step;
     double fps;
     int64_t rows; /**< transformer rows that may be chunked */
     bool guided;  /**< two branches: lock-step is a choice */

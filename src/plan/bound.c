@@ -2,9 +2,10 @@
  *
  * Every 64 bytes of a unit are a page of their own; a use asks for all pages of its unit at once.
  * Evicting the pages needed again latest is optimal for pages of one size, and allowing parts only
- * helps, so the result is below every schedule of whole units. If all large units have one size,
- * whole units in whole slots are the same problem with larger pages: also a bound, and the greater
- * of the two is taken. A unit that an earlier stage used may still be there: its first use is free. */
+ * helps, so the result is below every schedule of whole units. The units of one size alone, whole,
+ * are the same problem with larger pages: as many fit as the space holds, fewer while a unit of
+ * another size is in use. Also a bound; the greatest is taken. A unit that an earlier stage used may
+ * still be there: its first use is free. */
 #include "plan/residency.h"
 
 #include "base/arena.h"
@@ -42,9 +43,24 @@ static void make_room(Bound *b, double need, int32_t use)
     }
 }
 
-/* `page`: size that units are rounded to, in whole pages only; 0: no rounding. */
+/* Room for pages while `bytes` of other units are in use. */
+static double room_for_pages(double space, size_t page, double bytes)
+{
+    return bytes >= space ? 0.0 : (double)((size_t)(space - bytes) / page) * (double)page;
+}
+
+/* A use of a unit that is no page: it is read once at least, and pages must make room for it. */
+static double use_other(Bound *b, int32_t use, double space, size_t page, bool seen)
+{
+    const double size = (double)b->unit_bytes[b->uses->list[use].unit];
+    make_room(b, b->total - room_for_pages(space, page, size), use);
+    return seen ? 0.0 : size;
+}
+
+/* `page`: only units of this size count, and they are kept whole; 0: all count, in part too. */
 static double walk(Bound *b, int32_t stage, int32_t n_units, double space, size_t page)
 {
+    const double room = page ? room_for_pages(space, page, 0) : space;
     double moved = 0;
     b->total = 0;
     b->n_in = 0;
@@ -53,20 +69,18 @@ static double walk(Bound *b, int32_t stage, int32_t n_units, double space, size_
     for (int32_t i = b->uses->stage_first[stage]; i < b->uses->stage_first[stage + 1]; i++) {
         const UnitUse *use = &b->uses->list[i];
         const double size = (double)b->unit_bytes[use->unit];
-        const bool counts = page == 0 || b->unit_bytes[use->unit] == page;
+        const bool seen = b->seen[use->unit] == stage + 1, stayed = !seen && b->seen[use->unit];
         b->next[use->unit] = use->next;
-        const bool first = b->seen[use->unit] != stage + 1;
-        const bool stayed = first && b->seen[use->unit] != 0;
         b->seen[use->unit] = stage + 1;
-        if (!counts) { /* small beside the page: taken to need no room */
-            if (first && !stayed) moved += size;
+        if (page && b->unit_bytes[use->unit] != page) {
+            moved += use_other(b, i, space, page, seen || stayed);
             continue;
         }
         const double missing = size - b->present[use->unit];
         if (missing <= 0) continue;
         if (!stayed) moved += missing;
         if (b->present[use->unit] <= 0) b->in[b->n_in++] = use->unit;
-        make_room(b, b->total + missing - space, i);
+        make_room(b, b->total + missing - room, i);
         b->present[use->unit] = size;
         b->total += missing;
     }
@@ -83,17 +97,23 @@ static void mark_seen(Bound *b, int32_t stage, int32_t n_units)
             b->seen[b->uses->list[i].unit] = s + 1;
 }
 
-/* The size that all units of the stage larger than an eighth of it have, or 0. */
-static size_t common_size(const Uses *uses, int32_t stage, const size_t *unit_bytes)
+enum { MAX_PAGES = 4 };
+
+/* The largest sizes of units in the stage. */
+static int page_sizes(const Uses *uses, int32_t stage, const size_t *unit_bytes,
+                      size_t pages[MAX_PAGES])
 {
-    size_t largest = 0;
-    for (int32_t i = uses->stage_first[stage]; i < uses->stage_first[stage + 1]; i++)
-        if (unit_bytes[uses->list[i].unit] > largest) largest = unit_bytes[uses->list[i].unit];
-    for (int32_t i = uses->stage_first[stage]; i < uses->stage_first[stage + 1]; i++) {
-        const size_t bytes = unit_bytes[uses->list[i].unit];
-        if (bytes != largest && bytes > largest / 8) return 0;
+    int n = 0;
+    for (size_t below = SIZE_MAX; n < MAX_PAGES; below = pages[n - 1]) {
+        size_t most = 0;
+        for (int32_t i = uses->stage_first[stage]; i < uses->stage_first[stage + 1]; i++) {
+            const size_t bytes = unit_bytes[uses->list[i].unit];
+            if (bytes < below && bytes > most) most = bytes;
+        }
+        if (!most) break;
+        pages[n++] = most;
     }
-    return largest;
+    return n;
 }
 
 SnugStatus residency_bound(const Uses *uses, int32_t stage, const size_t *unit_bytes,
@@ -113,11 +133,11 @@ SnugStatus residency_bound(const Uses *uses, int32_t stage, const size_t *unit_b
     if (good) {
         mark_seen(&b, stage, n_units);
         *out = walk(&b, stage, n_units, (double)space, 0);
-        const size_t page = common_size(uses, stage, unit_bytes);
-        if (page && space >= page) {
+        size_t pages[MAX_PAGES];
+        const int n_pages = page_sizes(uses, stage, unit_bytes, pages);
+        for (int i = 0; i < n_pages; i++) {
             mark_seen(&b, stage, n_units);
-            const double slots = (double)(space / page) * (double)page;
-            const double whole = walk(&b, stage, n_units, slots, page);
+            const double whole = walk(&b, stage, n_units, (double)space, pages[i]);
             if (whole > *out) *out = whole;
         }
     }

@@ -73,18 +73,18 @@ static void list_units(Work *w, StageView *v)
     }
 }
 
-/* Units far smaller than the largest stay all the time, side by side at the low end, so that the
+/* Units smaller than the largest stay all the time, side by side at the low end, so that the
  * others meet windows of their own size. */
 static void set_small_aside(Work *w, StageView *v)
 {
     size_t sum = 0;
     for (int32_t i = 0; i < w->n_list; i++)
-        if (w->task->unit_bytes[w->list[i]] <= v->largest / 8)
+        if (w->task->unit_bytes[w->list[i]] <= v->largest / 4 * 3)
             sum += w->task->unit_bytes[w->list[i]];
     v->large_floor = v->small_at = v->floor;
     if (w->policy.grid || sum > v->space / 8) return;
     for (int32_t i = 0; i < w->n_list; i++)
-        w->small[w->list[i]] = w->task->unit_bytes[w->list[i]] <= v->largest / 8;
+        w->small[w->list[i]] = w->task->unit_bytes[w->list[i]] <= v->largest / 4 * 3;
     v->large_floor = v->floor + sum;
 }
 

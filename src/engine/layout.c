@@ -1,0 +1,149 @@
+/* layout.c  Rehearse, place, schedule. */
+#include "engine/layout.h"
+
+#include "base/size.h"
+#include "memory/process.h"
+
+enum { LEAST_CHUNK = 64 };
+
+int layout_candidates(const SnugJob *job, RunKnobs out[LAYOUT_MAX_CANDIDATES])
+{
+    const PipelineInfo *info = &job->info;
+    const PlanConstraints *c = &job->constraints;
+    int n = 0;
+    static const RunKnobs WAYS[] = { { .lock_step = true, .cache_cross = true },
+                                     { .lock_step = true },
+                                     { .lock_step = false } };
+    for (int way = 0; way < (info->guided ? 3 : 2); way++)
+        for (int64_t parts = 1; parts <= 64 && n < LAYOUT_MAX_CANDIDATES; parts *= 4) {
+            const int64_t rows = parts == 1 ? 0 : (info->rows + parts - 1) / parts;
+            if (parts > 1 && (rows < LEAST_CHUNK || c->attention_slicing == SWITCH_OFF)) break;
+            if (parts == 1 && c->attention_slicing == SWITCH_ON) continue;
+            out[n] = WAYS[way];
+            out[n++].chunk_rows = rows;
+        }
+    return n;
+}
+
+SnugStatus layout_rehearse(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps, SnugError *err)
+{
+    SnugJob *job = plan->job;
+    trace_clear(&plan->trace);
+    const RunHooks hooks = trace_recorder(&plan->trace);
+    SnugError local = { { 0 } };
+    Run r = engine_run(job->engine, &hooks, &local);
+    r.rehearse = true;
+    r.sketch_steps = sketch_steps;
+    r.taps = job->common.taps != NULL;
+    r.knobs = *knobs;
+    job->pipeline->recipe(&r, job->prepared);
+    if (r.status != SNUG_OK) {
+        if (err) *err = local;
+        return r.status;
+    }
+    return trace_end(&plan->trace, err);
+}
+
+/* ---- costs ----------------------------------------------------------------------------------- */
+
+static double op_seconds(const void *self, const TraceOp *op)
+{
+    return profile_op_seconds(self, op);
+}
+
+/* Weights are read again from the page cache if the machine has room for them beside the budget. */
+static Costs make_costs(const SnugPlan *plan)
+{
+    const SnugEngine *e = plan->job->engine;
+    size_t weights = 0;
+    for (int32_t i = 0; i < plan->job->weights.n_units; i++)
+        weights += plan->unit_bytes[i];
+    const bool cached = process_available_bytes() > weights + e->ram_bytes;
+    const DeviceMemory *memory = e->device.memory;
+    return (Costs){ .self = &e->profile,
+                    .op_seconds = op_seconds,
+                    .first_bytes_per_second = e->profile.disk_cold,
+                    .again_bytes_per_second = cached ? e->profile.disk_warm : e->profile.disk_cold,
+                    .copy_bytes_per_second = memory ? memory->bytes_per_second : 0 };
+}
+
+/* A stage with steps has more of them than its sketch. */
+double layout_seconds(const SnugPlan *plan)
+{
+    const Trace *t = &plan->trace;
+    double total = 0;
+    for (int32_t s = 0; s < t->n_stages; s++) {
+        const double repeats = t->stages[s].steps ? (double)t->all_steps / t->n_steps : 1.0;
+        total += repeats * plan->schedule.loads.stages[s].seconds;
+    }
+    return total;
+}
+
+/* ---- laying out ------------------------------------------------------------------------------- */
+
+void layout_drop(SnugPlan *plan)
+{
+    placement_release(&plan->placement);
+    schedule_release(&plan->schedule);
+    clock_release(&plan->clock);
+}
+
+/* Host memory for the largest input or output on its way to or from the device. */
+static size_t staging_bytes(const Trace *t)
+{
+    double most = 0;
+    for (int32_t i = 0; i < t->n_template_ops; i++) {
+        const TraceOp *op = &t->ops[i];
+        const bool passes = op->kind == OP_INPUT || op->kind == OP_OUTPUT || op->kind == OP_EMBED;
+        if (passes && op->bytes > most) most = op->bytes;
+    }
+    return size_align((size_t)most, LIVES_ALIGN);
+}
+
+SnugStatus layout_schedule(SnugPlan *plan, bool quick, const LayoutRoom *room, SnugError *err)
+{
+    SnugJob *job = plan->job;
+    const Costs costs = make_costs(plan);
+    Uses uses;
+    schedule_release(&plan->schedule);
+    clock_release(&plan->clock);
+    TRY(clock_make(&plan->clock, &plan->trace, &costs, err));
+    TRY(uses_of_trace(&uses, &plan->trace, job->weights.n_units, err));
+    const ScheduleTask task = { .trace = &plan->trace,
+                                .placement = &plan->placement,
+                                .uses = &uses,
+                                .clock = &plan->clock,
+                                .costs = &costs,
+                                .unit_bytes = plan->unit_bytes,
+                                .n_units = job->weights.n_units,
+                                .device_bytes = room->device_bytes,
+                                .two_tiers = job->engine->device.memory != NULL,
+                                .host_bytes = room->host_bytes,
+                                .staging_bytes = plan->staging_bytes,
+                                .constraints = &job->constraints,
+                                .quick = quick };
+    const SnugStatus status = schedule_make(&plan->schedule, &task, err);
+    uses_release(&uses);
+    return status;
+}
+
+SnugStatus layout_make(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps,
+                       const LayoutRoom *room, SnugError *err)
+{
+    const bool quick = sketch_steps != 0;
+    TRY(layout_rehearse(plan, knobs, sketch_steps, err));
+    layout_drop(plan);
+    plan->knobs = *knobs;
+    plan->staging_bytes = plan->job->engine->device.memory ? staging_bytes(&plan->trace) : 0;
+    TRY(placement_make(&plan->placement, &plan->trace, quick, err));
+    return layout_schedule(plan, quick, room, err);
+}
+
+bool layout_waits(const SnugPlan *plan)
+{
+    const Residency *r = &plan->schedule.loads;
+    double stall = 0;
+    for (int32_t s = 0; s < r->n_stages; s++)
+        stall += r->stages[s].stall_seconds;
+    return stall > 0.01 * plan->schedule.seconds;
+}

@@ -1,0 +1,35 @@
+/* layout.h  One way of carrying a job out, laid out: rehearsal, places, transfers, forecast. */
+#ifndef ENGINE_LAYOUT_H
+#define ENGINE_LAYOUT_H
+
+#include "engine/engine.h"
+
+enum { LAYOUT_MAX_CANDIDATES = 24, LAYOUT_SKETCH_STEPS = 4 };
+
+/** Slab bytes that a plan may use. */
+typedef struct LayoutRoom {
+    size_t device_bytes, host_bytes; /**< host_bytes: two tiers only */
+} LayoutRoom;
+
+/** Ways to try, in order of falling speed where nothing has to wait for weights: keeping keys and
+ *  values saves work, lock-step saves reading, chunks cost a little. Returns how many. */
+int layout_candidates(const SnugJob *job, RunKnobs out[LAYOUT_MAX_CANDIDATES]);
+
+/** Fill plan->trace. `sketch_steps`: each loop ends after so many, as later ones repeat them; 0: all. */
+SNUG_MUST_USE SnugStatus layout_rehearse(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps,
+                                         SnugError *err);
+/** Rehearse and fill placement, clock and schedule. After SNUG_ERR_BUDGET the schedule's tops are
+ *  slab bytes that would do. A sketch is packed and scheduled once, without searching. */
+SNUG_MUST_USE SnugStatus layout_make(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps,
+                                     const LayoutRoom *room, SnugError *err);
+/** Only the schedule again, in other room or with other plan->unit_bytes. */
+SNUG_MUST_USE SnugStatus layout_schedule(SnugPlan *plan, bool quick, const LayoutRoom *room,
+                                         SnugError *err);
+void layout_drop(SnugPlan *plan);
+
+/** Seconds of the whole request from a layout that may be a sketch. */
+double layout_seconds(const SnugPlan *plan);
+/** Does the work wait for weights, by more than a hundredth of the time? */
+bool layout_waits(const SnugPlan *plan);
+
+#endif
