@@ -69,7 +69,10 @@ const char *test_path(const char *below_tests)
     static int next;
     const char *root = getenv("SNUG_TESTS");
     char *path = paths[next++ & 3];
-    (void)snprintf(path, sizeof paths[0], "%s/%s", root ? root : "tests", below_tests);
+    if (below_tests[0] == '/')
+        (void)snprintf(path, sizeof paths[0], "%s", below_tests);
+    else
+        (void)snprintf(path, sizeof paths[0], "%s/%s", root ? root : "tests", below_tests);
     return path;
 }
 

@@ -43,7 +43,7 @@ typedef void InputFill(void *context, float *to, int64_t count);
 typedef struct ConvGeometry {
     int kt, kh, kw;               /**< kernel */
     int stride_t, stride;         /**< in time, in space */
-    int top, left, bottom, right; /**< zero padding [px]; -1 with upsample 2: a row not used */
+    int top, left, bottom, right; /**< zero padding [px]; top, bottom < 0: rows not looked at */
     int upsample;                 /**< 1, or 2: nearest x2 of the input, fused */
     int n_past;                   /**< frames before x: inputs 1.. of the op (fewer: zeros first) */
     int groups;
@@ -124,6 +124,9 @@ typedef union OpArg {
     struct {
         int64_t first;
     } rows; /* also columns */
+    struct {
+        int64_t to, from, count;
+    } columns;
     struct {
         int ft, fs;
         int drop; /* dup_up: output frames dropped in front */

@@ -148,12 +148,16 @@ Tensor op_columns(Run *r, Tensor x, int64_t first, int64_t count);
 Tensor op_concat(Run *r, int n, const Tensor *x);
 /** Rows of x from `first` replaced by y, in place; returns x. */
 Tensor op_write_rows(Run *r, Tensor x, int64_t first, Tensor y);
+/** Columns to .. to + count of x [R.., N] replaced by y's [R.., M] from column `from`, in place;
+ *  returns x. So rows of frames are moved: [F, H, W, C] seen as [F, H W C]. */
+Tensor op_write_columns(Run *r, Tensor x, int64_t to, Tensor y, int64_t from, int64_t count);
 /** [F, H, W, 2C] -> [2F, H, W, C]: the first C channels are the earlier frame. */
 Tensor op_split_frames(Run *r, Tensor x);
 /** Wan VAE 2.2 shortcut: ft x fs x fs blocks to channels, averaged in runs to `channels`; zero
  *  frames are put in front when F is no multiple of ft. */
 Tensor op_avg_down(Run *r, Tensor x, int64_t channels, int ft, int fs);
-/** The opposite: channels repeated into ft x fs x fs blocks, the first `drop` frames cut. */
-Tensor op_dup_up(Run *r, Tensor x, int64_t channels, int ft, int fs, int drop);
+/** The opposite: channels repeated into ft x fs x fs blocks; of the frames so made, the first
+ *  `drop` are cut and `keep` (0: all) of the rest kept. */
+Tensor op_dup_up(Run *r, Tensor x, int64_t channels, int ft, int fs, int drop, int keep);
 
 #endif

@@ -1,19 +1,12 @@
 /* ops_conv.c  Convolution over [F, H, W, C]. */
 #include "compute/ops_check.h"
 
-/* Rows may be cut from an upsampled image: two of them come from one row of x. */
-static bool padding_fits(const ConvGeometry *g)
-{
-    const int least = g->upsample == 2 ? -1 : 0;
-    return g->top >= least && g->bottom >= least && g->left >= 0 && g->right >= 0;
-}
-
 static bool geometry_fits(const ConvGeometry *g, const Weight *w, int64_t cin)
 {
     return w && w->shape.rank >= 3 && g->groups >= 1 && cin % g->groups == 0 &&
            w->shape.dim[0] % g->groups == 0 && g->stride >= 1 && g->stride_t >= 1 &&
            (g->upsample == 1 || g->upsample == 2) && g->n_past >= 0 && g->n_past < g->kt &&
-           padding_fits(g) &&
+           g->left >= 0 && g->right >= 0 &&
            shape_count(w->shape) == w->shape.dim[0] * (cin / g->groups) * g->kt * g->kh * g->kw;
 }
 

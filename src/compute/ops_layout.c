@@ -134,6 +134,24 @@ Tensor op_write_rows(Run *r, Tensor x, int64_t first, Tensor y)
     return run_op(r, &op);
 }
 
+Tensor op_write_columns(Run *r, Tensor x, int64_t to, Tensor y, int64_t from, int64_t count)
+{
+    Op op = op_like(OP_WRITE_COLUMNS, x);
+    if (!op_require(r, OP_WRITE_COLUMNS,
+                    tensor_rows(x) == tensor_rows(y) && to >= 0 && from >= 0 && count >= 1 &&
+                        to + count <= tensor_cols(x) && from + count <= tensor_cols(y),
+                    "the columns do not fit", y))
+        return NO_TENSOR;
+    op.n_in = 2;
+    op.in[1] = y;
+    op.mutates = true;
+    op.out.first = x.first;
+    op.arg.columns.to = to;
+    op.arg.columns.from = from;
+    op.arg.columns.count = count;
+    return run_op(r, &op);
+}
+
 Tensor op_split_frames(Run *r, Tensor x)
 {
     Op op = op_like(OP_SPLIT_FRAMES, x);
@@ -162,17 +180,16 @@ Tensor op_avg_down(Run *r, Tensor x, int64_t channels, int ft, int fs)
     return run_op(r, &op);
 }
 
-Tensor op_dup_up(Run *r, Tensor x, int64_t channels, int ft, int fs, int drop)
+Tensor op_dup_up(Run *r, Tensor x, int64_t channels, int ft, int fs, int drop, int keep)
 {
     Op op = op_like(OP_DUP_UP, x);
-    const int64_t block = (int64_t)ft * fs * fs;
+    const int64_t block = (int64_t)ft * fs * fs, frames = x.shape.dim[0] * ft - drop;
     if (!op_require(r, OP_DUP_UP,
                     x.shape.rank == 4 && channels * block % x.shape.dim[3] == 0 && drop >= 0 &&
-                        drop < x.shape.dim[0] * ft,
-                    "channels do not divide", x))
+                        keep >= 0 && frames > 0 && keep <= frames,
+                    "channels or frames do not divide", x))
         return NO_TENSOR;
-    op.out.shape =
-        SHAPE(x.shape.dim[0] * ft - drop, x.shape.dim[1] * fs, x.shape.dim[2] * fs, channels);
+    op.out.shape = SHAPE(keep ? keep : frames, x.shape.dim[1] * fs, x.shape.dim[2] * fs, channels);
     op.arg.resample.ft = ft;
     op.arg.resample.fs = fs;
     op.arg.resample.drop = drop;

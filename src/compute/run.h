@@ -52,11 +52,13 @@ typedef struct RunHooks {
 
 /** Choices of the plan that a recipe asks for; none changes a bit of the result. */
 typedef struct RunKnobs {
-    int64_t chunk_rows; /**< rows of a transformer block handled at once; 0: all */
-    int64_t band_rows;  /**< rows of a VAE's frames computed at once, at every level; 0: all */
-    bool lock_step;     /**< guidance branches advance block by block together */
-    bool cache_cross;   /**< cross-attention K and V kept over the steps */
-    bool keep_camera;   /**< what all tokens take from the camera kept over the steps */
+    int64_t chunk_rows;   /**< rows of a transformer block handled at once; 0: all */
+    int64_t band_rows;    /**< rows of a VAE's frames computed at once, at every level; 0: all */
+    int64_t group_frames; /**< latent frames a video VAE decodes at once; 0: frame by frame at every
+                               level, the least in flight */
+    bool lock_step;       /**< guidance branches advance block by block together */
+    bool cache_cross;     /**< cross-attention K and V kept over the steps */
+    bool keep_camera;     /**< what all tokens take from the camera kept over the steps */
     bool join_branches; /**< with lock_step: keys of all branches live at once, so that what a block
                              takes from the camera is computed once for all */
 } RunKnobs;

@@ -127,7 +127,7 @@ static void build_avg_down(Operands *o, int64_t n)
 }
 static void build_dup_up(Operands *o, int64_t n)
 {
-    (void)op_dup_up(o->r, frames(o, n), CHANNELS / 4, 1, 2, 0);
+    (void)op_dup_up(o->r, frames(o, n), CHANNELS / 4, 1, 2, 0, 0);
 }
 
 static BuildMove *const BUILDERS[] = {

@@ -64,9 +64,10 @@ typedef void WanVaeFrame(void *context, Run *r, int64_t index, Tensor rgb);
 /** Normalised latent [T, h, w, z] -> 4 (T - 1) + 1 frames (for two temporal levels), one by one. */
 void wan_vae_decode(Run *r, const WanVae *m, Tensor latent, WanVaeFrame *frame, void *context);
 
-/** Gives video frame `index` as [1, H, W, 3] in -1..1. */
+/** Gives video frame `index` as [1, H, W, 3] in -1..1, or NO_TENSOR: equal to the one before. */
 typedef Tensor WanVaeSource(void *context, Run *r, int64_t index);
-/** n_frames (4n + 1) frames -> normalised latent mean [T, h, w, z]; frames are asked one by one. */
+/** n_frames (4n + 1) frames -> normalised latent mean [T, h, w, z]. Frames are asked for one by one,
+ *  as they are needed; repeated ones are computed only as long as their results still change. */
 Tensor wan_vae_encode(Run *r, const WanVae *m, int64_t n_frames, WanVaeSource *source,
                       void *context);
 

@@ -32,6 +32,24 @@ static SnugStatus read_levels(WanVaeConfig *cfg, Json config, SnugError *err)
     return SNUG_OK;
 }
 
+/* The shortcuts of 2.2 average or repeat whole runs of channels (op_avg_down, op_dup_up). */
+static SnugStatus check_shortcuts(const WanVaeConfig *cfg, Json config, SnugError *err)
+{
+    const int last = cfg->levels - 1;
+    for (int i = 0; cfg->residual && i <= last; i++) {
+        const int64_t block = i == last ? 1 : cfg->temporal[i] ? 8 : 4;
+        const int64_t below = i ? cfg->mult[i - 1] : 1, own = cfg->mult[i];
+        const int64_t above = i + 1 < last ? cfg->mult[i + 2] : cfg->mult[last];
+        const bool down = below * block % own == 0;
+        const bool up = i == last || cfg->mult[i + 1] * block % above == 0;
+        if (!down || !up)
+            return json_fault(config, err, FAULT_MISMATCH,
+                              "dim_mult[%d] = %lld: no shortcut from the level beside it", i,
+                              (long long)own);
+    }
+    return SNUG_OK;
+}
+
 static SnugStatus read_statistics(WanVaeConfig *cfg, Json config, SnugError *err)
 {
     static const double MEAN[16] = { -0.7571, -0.7089, -0.9113, 0.1075,  -0.1745, 0.9653,
@@ -85,6 +103,7 @@ SnugStatus wan_vae_config_read(WanVaeConfig *cfg, Json config, SnugError *err)
                           "in_channels and out_channels must be 3 * patch_size^2 = %lld",
                           (long long)(3 * patch * patch));
     TRY(read_levels(cfg, config, err));
+    TRY(check_shortcuts(cfg, config, err));
     return read_statistics(cfg, config, err);
 }
 

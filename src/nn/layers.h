@@ -18,14 +18,4 @@ static inline Tensor nn_linear_act(Run *r, Tensor x, const Linear *l, Activation
 /** 2-D convolution of every frame, zero padding `pad` all round. */
 Tensor nn_conv2d(Run *r, Tensor x, const Conv *c, int pad, int upsample);
 
-/** The frames a causal convolution still needs: at most its kernel's reach into the past. */
-enum { CAUSAL_MAX_PAST = 2 };
-typedef struct CausalPast {
-    Tensor frame[CAUSAL_MAX_PAST]; /**< oldest first, each [1, H, W, C] */
-    int n;
-} CausalPast;
-/** Causal 3-D convolution of a chunk [F, H, W, C]; `past` is read and brought up to date.
- *  Equal to the convolution of the whole sequence with zeros before its first frame. */
-Tensor nn_causal_conv(Run *r, Tensor x, const Conv *c, CausalPast *past);
-
 #endif

@@ -55,6 +55,7 @@ static Tensor condition_frame(void *context, Run *r, int64_t index)
 {
     WanJob *j = context;
     const bool last = j->last_image && index == j->frames - 1;
+    if (index > 1 && !last) return NO_TENSOR; /* grey as the frame before */
     return run_input(r, SHAPE(1, j->height, j->width, 3),
                      index == 0 ? fill_image
                      : last     ? fill_last_image

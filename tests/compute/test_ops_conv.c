@@ -85,7 +85,9 @@ TEST(ops_conv, wrong_operands_are_refused)
     refused(&s, convolve(&s, g, 3, frame, none), "more past frames");
     refused(&s, convolve(&s, g, 1, SHAPE(1, 7, 5, 4), none), "another size");
     refused(&s, convolve(&s, g, 0, frame, SHAPE(1, 8, 5, 4)), "another shape");
-    g.top = -1;
+    g.top = -7;
+    refused(&s, convolve(&s, g, 0, frame, none), "smaller than the kernel");
+    g.left = -1;
     refused(&s, convolve(&s, g, 0, frame, none), "does not fit");
     g = (ConvGeometry){ CAUSAL3, SAME3, .image_h = 7, .image_w = 5 };
     refused(&s, convolve(&s, g, 0, frame, none), "larger than its image");
