@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "base/size.h"
 #include "formats/file_kind.h"
+#include "formats/gguf.h"
 #include "formats/join.h"
 #include "formats/safetensors.h"
 #include "formats/shard_index.h"
@@ -18,6 +19,7 @@ static const struct {
     FormatRead *read;
 } FORMATS[] = {
     { KIND_SAFETENSORS, safetensors_read },
+    { KIND_GGUF, gguf_read },
     { KIND_ZIP_TORCH, torch_read_zip },
     { KIND_TORCH_STACKED, torch_read_stacked },
 };

@@ -84,7 +84,7 @@ static const struct {
     [KIND_UNKNOWN] = { "not a weight file snug knows", FAULT_BAD_MAGIC, "" },
     [KIND_SAFETENSORS] = { "a safetensors file", FAULT_UNSUPPORTED, "" },
     [KIND_NPY] = { "a NumPy array", FAULT_BAD_MAGIC, ", not a checkpoint" },
-    [KIND_GGUF] = { "a GGUF file", FAULT_UNSUPPORTED, ": not supported yet" },
+    [KIND_GGUF] = { "a GGUF file", FAULT_UNSUPPORTED, "" },
     [KIND_GGUF_BIG_ENDIAN] = { "a big-endian GGUF file", FAULT_UNSUPPORTED, "" },
     [KIND_GGML_OLD] = { "a ggml file from before GGUF", FAULT_UNSUPPORTED,
                         ": convert it with the tool that made it" },

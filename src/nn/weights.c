@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "tensor/finite.h"
 
 enum { UNIT_ALIGN = 64, MAX_NAME = NAME_MAP_TEXT, MAX_LISTED = 10 };
 
@@ -15,34 +16,6 @@ void weight_table_init(WeightTable *table, Arena *arena)
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
-
-/* An exponent of all ones means NaN or infinity. */
-static bool all_finite(DType type, const void *data, size_t bytes)
-{
-    const unsigned char *at = data;
-    unsigned bad = 0;
-    if (type == DT_F32) {
-        for (size_t i = 0; i + 4 <= bytes; i += 4) {
-            uint32_t v;
-            memcpy(&v, at + i, sizeof v);
-            bad |= (v & 0x7f800000u) == 0x7f800000u;
-        }
-    } else if (type == DT_F16 || type == DT_BF16) {
-        const uint16_t ones = type == DT_F16 ? 0x7c00 : 0x7f80;
-        for (size_t i = 0; i + 2 <= bytes; i += 2) {
-            uint16_t v;
-            memcpy(&v, at + i, sizeof v);
-            bad |= (v & ones) == ones;
-        }
-    } else if (type == DT_F8_E4M3) {
-        for (size_t i = 0; i < bytes; i++)
-            bad |= (at[i] & 0x7f) == 0x7f;
-    } else if (type == DT_F8_E5M2) {
-        for (size_t i = 0; i < bytes; i++)
-            bad |= (at[i] & 0x7c) == 0x7c;
-    }
-    return bad == 0;
-}
 
 /* The scales behind a quantised weight; its codes mean something whatever they are. */
 static bool scales_finite(const Weight *w, const void *data)
@@ -56,7 +29,7 @@ static bool scales_finite(const Weight *w, const void *data)
         size_t end = w->bytes; /* of this part: where the next one begins */
         for (size_t k = 0; k < COUNT(parts); k++)
             if (parts[k] > parts[i] && parts[k] < end) end = parts[k];
-        if (!all_finite(DT_F32, at + parts[i], end - parts[i])) return false;
+        if (finite_find(DT_F32, at + parts[i], end - parts[i]) >= 0) return false;
     }
     return true;
 }
@@ -65,7 +38,7 @@ static SnugStatus check_finite(BoundWeight *b, const void *data, SnugError *err)
 {
     if (atomic_load_explicit(&b->checked, memory_order_relaxed)) return SNUG_OK;
     const size_t codes = b->weight.scaling ? b->entry->parts[0].from->bytes : b->weight.bytes;
-    if (!all_finite(b->weight.dtype, data, codes) || !scales_finite(&b->weight, data))
+    if (finite_find(b->weight.dtype, data, codes) >= 0 || !scales_finite(&b->weight, data))
         return error_set(err, SNUG_ERR_FILE, "%s: %s: the weights hold NaN or infinity",
                          checkpoint_path(b->checkpoint), b->weight.name);
     atomic_store_explicit(&b->checked, true, memory_order_relaxed);
@@ -90,7 +63,7 @@ SnugStatus weight_table_read_row(const WeightTable *table, const Weight *weight,
     const BoundWeight *b = (const BoundWeight *)(const void *)weight;
     const size_t bytes = weight->bytes / (size_t)weight->shape.dim[0];
     TRY(checkpoint_read(b->checkpoint, b->entry, (size_t)row * bytes, bytes, to, err));
-    if (all_finite(weight->dtype, to, bytes)) return SNUG_OK;
+    if (finite_find(weight->dtype, to, bytes) < 0) return SNUG_OK;
     return error_set(err, SNUG_ERR_FILE, "%s: %s: row %lld holds NaN or infinity",
                      checkpoint_path(b->checkpoint), weight->name, (long long)row);
 }
@@ -227,18 +200,25 @@ void weights_ignore_all(Weights *w, const char *beginning)
     }
 }
 
-/* Equal but for dimensions of one. */
+/* Dimensions that are not one. */
+static int squeeze(const int64_t *dim, int rank, int64_t *out)
+{
+    int n = 0;
+    for (int i = 0; i < rank; i++)
+        if (dim[i] != 1) out[n++] = dim[i];
+    return n;
+}
+
+/* Equal but for dimensions of one; or the first two of a convolution in time multiplied, as files
+ * that know four dimensions at most keep it: the bytes are the same. */
 static bool same_shape(const Entry *entry, Shape want)
 {
-    int i = 0, k = 0;
-    for (;;) {
-        while (i < entry->rank && entry->dim[i] == 1)
-            i++;
-        while (k < want.rank && want.dim[k] == 1)
-            k++;
-        if (i == entry->rank || k == want.rank) return i == entry->rank && k == want.rank;
-        if (entry->dim[i++] != want.dim[k++]) return false;
-    }
+    int64_t have[ENTRY_MAX_RANK], need[ENTRY_MAX_RANK], merged;
+    const int n = squeeze(entry->dim, entry->rank, have);
+    const int m = squeeze(want.dim, want.rank, need);
+    if (n == m) return memcmp(have, need, (size_t)n * sizeof *have) == 0;
+    return want.rank == 5 && entry->rank == 4 && dim_mul(want.dim[0], want.dim[1], &merged) &&
+           merged == entry->dim[0] && memcmp(entry->dim + 1, want.dim + 2, 3 * sizeof *have) == 0;
 }
 
 /* NF4 and FP4 always come with scales; int8 without means integers, not weights. */

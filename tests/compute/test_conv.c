@@ -366,6 +366,27 @@ TEST(conv, winograd_widens_stored_types)
     }
 }
 
+/* GGUF files of SDXL cut convolutions into rows of 256 terms before they quantise them. */
+TEST(conv, blocks_may_straddle_outputs)
+{
+    static const ConvShape DIRECT = { 1, 5, 6, 4, 16, { 1, 3, 3, CAUSAL, SAME3 } };
+    ConvShape tiled = TILED[1];
+    tiled.cin = 36;
+    tiled.cout = 32;
+    const ConvShape *const shapes[] = { &DIRECT, &tiled };
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        Case c;
+        CHECK(weight_cols(shapes[i]) % 32 != 0);
+        open_case(&c, shapes[i], i ? 1 : 0, DT_Q8_0, true);
+        run(&c.args, isa_detect(), 2);
+        CHECK(relative_error(&c) <= 9e-7);
+        memcpy(c.want, c.y, (size_t)c.n_out * sizeof *c.want);
+        run(&c.args, ISA_REF, 1);
+        CHECK(equal_bits(c.y, c.want, c.n_out));
+        close_case(&c);
+    }
+}
+
 /* ---- bands of rows ---- */
 
 /** Rows first .. end of the result of `whole` (one frame, one pixel of padding) as a band of their

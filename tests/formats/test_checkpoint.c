@@ -188,7 +188,7 @@ TEST(checkpoint, other_kinds_are_refused_by_name)
         size_t n;
         const char *part;
     } CASES[] = {
-        { "m.gguf", "GGUF\3\0\0\0", 8, "a GGUF file: not supported yet" },
+        { "m.gguf", "GGUF\3\0\0\0", 8, "gguf: header: truncated" },
         { "m.gguf", "FUGG\0\0\0\3", 8, "big-endian GGUF" },
         { "m.bin", "ggjt\3\0\0\0", 8, "before GGUF" },
         { "m.pt", "PK\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\0\0archive/data.pkl",
@@ -214,7 +214,7 @@ TEST(checkpoint, reads_safetensors_under_any_name)
 {
     Heap *heap = heap_create();
     checkpoint_close(open_good(heap, files_safetensors("weights.bin", TWO, 8)));
-    refuse(files_text("x.safetensors", "GGUF\3"), "a GGUF file");
+    refuse(files_text("x.safetensors", "GGUF\3"), "gguf: header: truncated");
     heap_free(heap);
 }
 

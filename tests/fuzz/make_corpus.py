@@ -109,10 +109,31 @@ def checkpoint():
     file("fp8", ("x.weight", "F8_E4M3", [2, 3], bytes(6)), ("x.weight_scale", "F32", [], struct.pack("<f", 0.5)),
          ("x.comfy_quant", "U8", [len(quant)], quant), ("scaled_fp8", "F8_E4M3", [0], b""),
          metadata='"__metadata__":{"_quantization_metadata":"{\\"layers\\":{\\"x\\":{\\"format\\":\\"float8_e4m3fn\\"}}}"}')
+    put("checkpoint", "gguf", (HERE / "corpus" / "gguf" / "cut").read_bytes())
     put("checkpoint", "torch", (TORCH / "compiled.pth").read_bytes())
 
 
+def gguf():
+    def string(text):
+        return struct.pack("<Q", len(text)) + text.encode()
+
+    def file(name, pairs, infos, data, version=3):
+        head = struct.pack("<4sIQQ", b"GGUF", version, len(infos), len(pairs)) + b"".join(pairs) + b"".join(infos)
+        put("gguf", name, head + bytes(-len(head) % 32) + data)
+
+    def info(name, dims, kind, offset):
+        return string(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, kind, offset)
+
+    file("plain", [string("general.architecture") + struct.pack("<I", 8) + string("wan")],
+         [info("a", (2, 3), 0, 0), info("b", (32, 2), 8, 32), info("c", (256,), 12, 128)], bytes(272))
+    file("cut", [string("comfy.gguf.orig_shape.w") + struct.pack("<IIQ4i", 9, 5, 4, 2, 2, 8, 8), string("t.f") + struct.pack("<If", 6, 0.5),
+                 string("s") + struct.pack("<IIQ", 9, 8, 2) + string("x") + string("yz")], [info("w", (256, 1), 14, 0)], bytes(210))
+    file("five", [string("general.alignment") + struct.pack("<II", 4, 8), string("b") + struct.pack("<IB", 7, 1)],
+         [info("p", (2, 2, 1, 3, 4), 1, 0), info("z", (0,), 0, 0)], bytes(96), version=2)
+
+
 if __name__ == "__main__":
+    gguf()
     checkpoint()
     pickles()
     torch()

@@ -144,9 +144,8 @@ static void weights_unit(void *context, int64_t unit, int worker)
     const int64_t parts = ceil_div(s->cin, cut->pack_channels), panel = unit / parts;
     const int64_t c0 = unit % parts * cut->pack_channels;
     const int64_t n = least(cut->pack_channels, s->cin - c0), volume = (int64_t)9 * s->g.kt;
-    const int block = dtype_info(w->type)->block; /* PackPanel takes whole blocks */
     const int64_t k0 = c0 * volume / PACK_GRAIN * PACK_GRAIN;
-    const int64_t k1 = ceil_div((c0 + n) * volume, block) * block;
+    const int64_t k1 = (c0 + n) * volume;
     const int64_t n0 = job->channel + panel * PANEL;
     const Stored rows = stored_rows(w, n0, least(PANEL, w->rows - n0));
     float *lines = job->lines + worker * cut->pack_lines * PANEL;
