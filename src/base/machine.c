@@ -123,47 +123,91 @@ size_t machine_cgroup_room_bytes(const MachineFacts *f)
                : 0;
 }
 
-/* Keep this group if it leaves less room than what was found so far. */
-static void see_cgroup(MachineFacts *out, const char *folder, const char *limit_name,
-                       const char *used_name)
+/* Where the two versions of the memory controller keep its figures. */
+typedef struct CgroupNames {
+    const char *line; /* of /proc/self/cgroup, without the number in front */
+    const char *mount, *limit, *used;
+    const char *caches[2]; /* in memory.stat: pages of files, which the kernel drops when asked */
+} CgroupNames;
+
+static const CgroupNames VERSION_1 = { ":memory:",
+                                       CGROUPS "/memory",
+                                       "memory.limit_in_bytes",
+                                       "memory.usage_in_bytes",
+                                       { "total_active_file ", "total_inactive_file " } };
+static const CgroupNames VERSION_2 = {
+    "::", CGROUPS, "memory.max", "memory.current", { "active_file ", "inactive_file " }
+};
+
+/* Reading large weight files fills a group to its limit: that is no memory in use. */
+static size_t cached_bytes(const char *folder, const CgroupNames *names)
 {
-    char path[600];
+    char path[900], line[256];
+    size_t sum = 0;
+    (void)snprintf(path, sizeof path, "%s/memory.stat", folder);
+    FILE *file = fopen(path, "re");
+    if (!file) return 0;
+    while (fgets(line, sizeof line, file))
+        for (int i = 0; i < 2; i++) {
+            const size_t n = strlen(names->caches[i]);
+            if (strncmp(line, names->caches[i], n) == 0) sum += strtoull(line + n, NULL, 10);
+        }
+    (void)fclose(file);
+    return sum;
+}
+
+/* Keep this group if it leaves less room than what was found so far. */
+static void see_cgroup(MachineFacts *out, const char *folder, const CgroupNames *names)
+{
+    char path[900];
     MachineFacts here = { 0 };
-    (void)snprintf(path, sizeof path, "%s/%s", folder, limit_name);
+    (void)snprintf(path, sizeof path, "%s/%s", folder, names->limit);
     here.cgroup_limit_bytes = read_number(path);
     if (here.cgroup_limit_bytes >= SIZE_MAX / 4) return; /* v1 says "no limit" by a huge number */
-    (void)snprintf(path, sizeof path, "%s/%s", folder, used_name);
+    (void)snprintf(path, sizeof path, "%s/%s", folder, names->used);
     here.cgroup_used_bytes = read_number(path);
     if (here.cgroup_used_bytes == SIZE_MAX) here.cgroup_used_bytes = 0;
+    const size_t cached = cached_bytes(folder, names);
+    here.cgroup_used_bytes -= cached < here.cgroup_used_bytes ? cached : here.cgroup_used_bytes;
     if (machine_cgroup_room_bytes(&here) >= machine_cgroup_room_bytes(out)) return;
     out->cgroup_limit_bytes = here.cgroup_limit_bytes;
     out->cgroup_used_bytes = here.cgroup_used_bytes;
     (void)snprintf(out->cgroup, sizeof out->cgroup, "%s", folder);
 }
 
-/* Version 2: this process's group and its parents; version 1: the memory controller's mount. */
+/* The group at `path` below the mount and its parents. */
+static void see_parents(MachineFacts *out, const char *root, const char *path,
+                        const CgroupNames *names)
+{
+    char folder[800];
+    (void)snprintf(folder, sizeof folder, "%s%s%s", root, names->mount, path);
+    const size_t top = strlen(root) + strlen(names->mount);
+    while (strlen(folder) >= top) {
+        see_cgroup(out, folder, names);
+        char *slash = strrchr(folder, '/');
+        if (!slash) return;
+        *slash = '\0';
+    }
+}
+
 void machine_read_cgroup(MachineFacts *out, const char *root)
 {
-    char path[512], line[256], folder[520];
+    char path[512], line[512];
     out->cgroup[0] = '\0';
     out->cgroup_limit_bytes = SIZE_MAX;
     out->cgroup_used_bytes = 0;
-    (void)snprintf(folder, sizeof folder, "%s" CGROUPS "/memory", root);
-    see_cgroup(out, folder, "memory.limit_in_bytes", "memory.usage_in_bytes");
+    see_parents(out, root, "", &VERSION_1); /* in a container its own group is mounted there */
     (void)snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
     FILE *file = fopen(path, "re");
     if (!file) return;
-    const size_t top = strlen(root) + strlen(CGROUPS);
     while (fgets(line, sizeof line, file)) {
-        if (strncmp(line, "0::", 3) != 0) continue;
         line[strcspn(line, "\n")] = '\0';
-        (void)snprintf(folder, sizeof folder, "%s" CGROUPS "%s", root, line + 3);
-        while (strlen(folder) >= top) {
-            see_cgroup(out, folder, "memory.max", "memory.current");
-            char *slash = strrchr(folder, '/');
-            if (!slash) break;
-            *slash = '\0';
-        }
+        const char *names = strchr(line, ':');
+        if (!names) continue;
+        if (strncmp(names, VERSION_1.line, strlen(VERSION_1.line)) == 0)
+            see_parents(out, root, names + strlen(VERSION_1.line), &VERSION_1);
+        else if (strncmp(names, VERSION_2.line, strlen(VERSION_2.line)) == 0)
+            see_parents(out, root, names + strlen(VERSION_2.line), &VERSION_2);
     }
     (void)fclose(file);
 }

@@ -12,7 +12,8 @@ typedef struct MachineFacts {
     int processors; /**< logical ones that this process may use */
     size_t ram_bytes, available_bytes, swap_bytes, swap_free_bytes; /**< 0 unknown */
     char cgroup[256]; /**< folder of the memory cgroup with the least room; "" no limit */
-    size_t cgroup_limit_bytes, cgroup_used_bytes; /**< limit SIZE_MAX: none */
+    /** limit SIZE_MAX: none; used: without cached pages of files */
+    size_t cgroup_limit_bytes, cgroup_used_bytes;
 } MachineFacts;
 
 /** `root` is put before /proc and /sys: "" outside tests. */

@@ -98,3 +98,27 @@ TEST(machine, version_one_says_no_limit_by_a_huge_number)
     read_tree(&f, "v1");
     CHECK_INT(machine_cgroup_room_bytes(&f), 3996);
 }
+
+TEST(machine, cached_pages_of_files_are_no_memory_in_use)
+{
+    MachineFacts f;
+    put("cache2", "/proc/self/cgroup", "0::/job\n");
+    put("cache2", "/sys/fs/cgroup/job/memory.max", "1000\n");
+    put("cache2", "/sys/fs/cgroup/job/memory.current", "990\n");
+    put("cache2", "/sys/fs/cgroup/job/memory.stat",
+        "anon 90\nfile 900\ninactive_anon 7\nactive_file 300\ninactive_file 600\n");
+    read_tree(&f, "cache2");
+    CHECK_INT(machine_cgroup_room_bytes(&f), 910);
+    put("cache2", "/sys/fs/cgroup/job/memory.stat", "active_file 5000\n"); /* read a moment later */
+    read_tree(&f, "cache2");
+    CHECK_INT(machine_cgroup_room_bytes(&f), 1000);
+
+    put("cache1", "/proc/self/cgroup", "9:cpu:/\n4:memory:/job/inner\n0::/\n");
+    put("cache1", "/sys/fs/cgroup/memory/job/memory.limit_in_bytes", "2000\n");
+    put("cache1", "/sys/fs/cgroup/memory/job/memory.usage_in_bytes", "1900\n");
+    put("cache1", "/sys/fs/cgroup/memory/job/memory.stat",
+        "active_file 1\ntotal_active_file 500\ntotal_inactive_file 1000\n");
+    read_tree(&f, "cache1");
+    CHECK_INT(machine_cgroup_room_bytes(&f), 1600);
+    CHECK_HAS(f.cgroup, "/memory/job");
+}
