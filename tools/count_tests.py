@@ -26,11 +26,12 @@ def main(name, path):
             text = (entry.get("stdout") or "") + (entry.get("stderr") or "")
             programs += 1
             seconds += entry["duration"]
-            good = len(re.findall(r"^(?:\[       OK \]|ok     ) ", text, re.M))
-            reasons = sorted(set(re.findall(r"^SKIPPED: (.*)", text, re.M)))
+            good = len(re.findall(r"^(?:\[       OK \]|ok     ) |\.\.\. ok$", text, re.M))  # cmocka, unittest
+            reasons = sorted(set(re.findall(r"^SKIPPED: (.*)|\.\.\. skipped ['\"](.*)['\"]$", text, re.M)))
+            reasons = [ours or theirs for ours, theirs in reasons]
             silent = set(re.findall(r"^(?:\[  SKIPPED \]|skipped) (?!\d+ test)(\S+)", text, re.M))
             skipped += reasons or sorted(f"{test}: gives no reason" for test in silent)
-            bad = set(re.findall(r"^(?:\[  FAILED  \]|FAILED ) (?!\d+ test)(\S+)", text, re.M))
+            bad = set(re.findall(r"^(?:\[  FAILED  \] |FAILED  |(?:FAIL|ERROR): (?=test_))(?!\d+ test)(\S+)", text, re.M))
             if entry["result"] == "OK" and not good + len(silent):
                 good = 1  # a program that is one test
             elif entry["result"] != "OK" and not bad:

@@ -23,6 +23,7 @@ typedef struct Running {
     double started, last_event;
     StageMemory *stages; /* [n_stages] measured */
     int32_t stage;
+    size_t rss_before_bytes; /* when nothing of the slab was touched */
 } Running;
 
 static double now_seconds(void)
@@ -82,12 +83,28 @@ static void leave_stage(Running *run)
     s->rss_bytes = process_rss_bytes();
 }
 
+/* The slab's pages are taken as they are touched. What another process has eaten since the plan was
+ * made would end this one by the kernel's hand, without a word: say it while there is time. */
+static SnugStatus check_room(const Running *run, SnugError *err)
+{
+    const Schedule *s = &run->plan->schedule;
+    const size_t top = s->two_tiers ? s->host.top : s->loads.top, mib = (size_t)1 << 20;
+    const size_t rss = process_rss_bytes(), before = run->rss_before_bytes;
+    const size_t touched = rss > before ? rss - before : 0, room = process_room_bytes();
+    const size_t missing = top > touched ? top - touched : 0;
+    if (!room || missing <= room) return SNUG_OK;
+    return error_set(err, SNUG_ERR_MEMORY,
+                     "the plan needs %zu MiB more, but the machine (or the memory cgroup) has only "
+                     "%zu MiB left: something else has taken it, or --ram is more than there is",
+                     missing / mib, room / mib);
+}
+
 static SnugStatus on_note(void *owner, RunNote note, const char *text, int index, int count,
                           SnugError *err)
 {
     Running *run = owner;
-    (void)err;
     if (note == RUN_STAGE) {
+        TRY(check_room(run, err));
         leave_stage(run);
         run->stage++;
         if (run->stage < run->plan->trace.n_stages)
@@ -140,6 +157,8 @@ static SnugStatus open_parts(Running *run, SnugError *err)
                             ((size_t)plan->trace.n_stages + 1) * sizeof(StageMemory), "run");
     if (!run->stages) return error_set(err, SNUG_ERR_MEMORY, "no memory to run");
     TRY(output_open(&run->output, job, err));
+    run->rss_before_bytes = process_rss_bytes();
+    TRY(check_room(run, err));
     TRY(open_slabs(run, err));
     const FollowOptions options = { .heap = job->engine->heap,
                                     .trace = &plan->trace,

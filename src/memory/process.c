@@ -25,11 +25,22 @@ void process_reset_peak(void)
     (void)close(fd);
 }
 
-size_t process_available_bytes(void)
+static size_t cut_by_cgroup(size_t bytes)
 {
-    const size_t free_bytes = machine_kib_line("/proc/meminfo", "MemAvailable");
     MachineFacts facts;
     machine_read_cgroup(&facts, "");
     const size_t room = machine_cgroup_room_bytes(&facts);
-    return free_bytes < room ? free_bytes : room;
+    return bytes < room ? bytes : room;
+}
+
+size_t process_available_bytes(void)
+{
+    return cut_by_cgroup(machine_kib_line("/proc/meminfo", "MemAvailable"));
+}
+
+size_t process_room_bytes(void)
+{
+    const size_t free_bytes = machine_kib_line("/proc/meminfo", "MemAvailable");
+    return free_bytes ? cut_by_cgroup(free_bytes + machine_kib_line("/proc/meminfo", "SwapFree"))
+                      : 0;
 }

@@ -12,5 +12,7 @@ void process_reset_peak(void);
 
 /** Bytes this process could still take: MemAvailable, cut by the memory cgroup's limit. */
 size_t process_available_bytes(void);
+/** The same and free swap: beyond it the system kills. 0 if unknown. */
+size_t process_room_bytes(void);
 
 #endif
