@@ -132,9 +132,9 @@ static inline void random_vae_decoder(RandomTensors *t, const RandomVae *v)
 }
 
 /* Norms near 1, biases small, kernels so that values keep their size. */
-static inline void random_vae_values(SafetensorsWriter *w, SnugError *err)
+static inline void random_vae_values(SafetensorsWriter *w, int32_t n, SnugError *err)
 {
-    for (int32_t i = 0; safetensors_item(w, i); i++) {
+    for (int32_t i = 0; i < n; i++) {
         const SafetensorsItem *item = safetensors_item(w, i);
         const size_t bytes = safetensors_item_bytes(w, i);
         float *x = malloc(bytes);
@@ -191,7 +191,7 @@ static inline const char *random_vae_write(const char *name, const RandomVae *v)
     (void)snprintf(path, sizeof path, "%s/model.safetensors", folder);
     if (safetensors_create(&w, heap, path, t.item, t.n, NULL, 0, &err) != SNUG_OK)
         fail_msg("%s", err.text);
-    random_vae_values(w, &err);
+    random_vae_values(w, t.n, &err);
     CHECK_INT(safetensors_commit(w, &err), SNUG_OK);
     safetensors_close(w);
     heap_free(heap);
