@@ -198,12 +198,15 @@ static int read_environment(Settings *s)
     return 0;
 }
 
-static bool is_flag_option(const char *pipeline, const char *name)
+/* What an option means that is given without a value; NULL: it needs one. */
+static const char *bare_value(const char *pipeline, const char *name)
 {
     const SnugOption *o;
-    for (int i = 0; (o = snug_pipeline_option(pipeline, i)); i++)
-        if (strcmp(o->name, name) == 0) return o->kind == SNUG_OPTION_FLAG;
-    return false;
+    for (int i = 0; (o = snug_pipeline_option(pipeline, i)); i++) {
+        if (strcmp(o->name, name) != 0) continue;
+        return o->kind == SNUG_OPTION_FLAG ? "true" : o->kind == SNUG_OPTION_SWITCH ? "on" : NULL;
+    }
+    return NULL;
 }
 
 static int read_words(Settings *s, CliOptions *o, const char *pipeline, int argc, char **argv)
@@ -224,7 +227,7 @@ static int read_words(Settings *s, CliOptions *o, const char *pipeline, int argc
         memcpy(name, argv[i] + 2, n);
         name[n] = '\0';
         if (!equals && set_switch(o, name)) continue;
-        const char *value = equals ? equals + 1 : is_flag_option(pipeline, name) ? "true" : NULL;
+        const char *value = equals ? equals + 1 : bare_value(pipeline, name);
         if (!value && i + 1 < argc) value = argv[++i];
         if (!value) {
             (void)fprintf(stderr, "snug: --%s needs a value\n", name);
@@ -308,8 +311,8 @@ static void help_row(const char *name, const char *value_name, const char *help,
                      const char *otherwise)
 {
     char left[64];
-    (void)snprintf(left, sizeof left, "--%s %s", name, value_name);
-    (void)printf("  %-22s %s", left, help);
+    (void)snprintf(left, sizeof left, "--%s%s%s", name, *value_name == '[' ? "" : " ", value_name);
+    (void)printf("  %-24s %s", left, help);
     if (otherwise && *otherwise && strcmp(otherwise, "-1") != 0)
         (void)printf(" (default: %s)", otherwise);
     (void)printf("\n");

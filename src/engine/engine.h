@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "compute/cpu/device.h"
 #include "compute/sim/sim_device.h"
+#include "engine/constraints.h"
 #include "pipelines/pipeline.h"
 #include "plan/follow.h"
 #include "plan/profile.h"
@@ -30,6 +31,7 @@ struct SnugEngine {
 /** Options every pipeline has. */
 typedef struct CommonRequest {
     const char *output, *audio, *dtype, *save_latents, *taps, *preview, *report;
+    ConstraintRequest constraints;
 } CommonRequest;
 extern const Option JOB_OPTIONS[];
 
@@ -48,6 +50,7 @@ struct SnugJob {
     WeightTable weights;
     PipelineContext context;
     PipelineInfo info;
+    PlanConstraints constraints;
     void *prepared;
     size_t *unit_bytes;
     /* of the last run */

@@ -14,7 +14,14 @@ const Option JOB_OPTIONS[] = {
     { { "taps",         SNUG_OPTION_PATH, NULL, 0, 0, "DIR",  "write intermediates as .npy for comparison" }, AT(taps) },
     { { "dtype",        SNUG_OPTION_TEXT, "auto", 0, 0, "TYPE", "type to compute in: auto, f32, bf16, f16; a device without it uses f32 and says so" }, AT(dtype) },
     { { "preview",      SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "small PNG of the latent, rewritten after each step" }, AT(preview) },
-    { { "report",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write plan and measurements as JSON" }, AT(report) },
+    { { "report",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write plan and measurements: .json, or .html to look at" }, AT(report) },
+    { { "memory-mode",  SNUG_OPTION_TEXT, "auto", 0, 0, "MODE", "auto: fastest that fits; lightweight: least memory; beefy: every weight stays, or refused" }, AT(constraints.memory_mode) },
+    { { "auto-unload",  SNUG_OPTION_SWITCH, "auto", 0, 0, "[=on|off|PART]", "give weights up at each stage's end: always, never, or when more than that part of the budget is held" }, AT(constraints.auto_unload) },
+    { { "offload",      SNUG_OPTION_TEXT, "auto", 0, 0, "HOW", "none: a stage's weights all stay while it runs; model: and go at its end; sequential: read for each use" }, AT(constraints.offload) },
+    { { "vae-tiling",   SNUG_OPTION_SWITCH, "auto", 0, 0, "[=on|off]", "VAE in bands of rows, exact" }, AT(constraints.vae_tiling) },
+    { { "vae-slicing",  SNUG_OPTION_SWITCH, "auto", 0, 0, "[=on|off]", "VAE frame by frame" }, AT(constraints.vae_slicing) },
+    { { "attention-slicing", SNUG_OPTION_SWITCH, "auto", 0, 0, "[=on|off]", "transformer rows in chunks" }, AT(constraints.attention_slicing) },
+    { { "text-encoder-device", SNUG_OPTION_TEXT, "auto", 0, 0, "NAME", "cpu: the text encoder takes no device memory" }, AT(constraints.text_encoder_device) },
     { { NULL, SNUG_OPTION_TEXT, NULL, 0, 0, NULL, NULL }, 0 },
 };
 /* clang-format on */
@@ -146,6 +153,7 @@ static SnugStatus list_units(SnugJob *job, SnugError *err)
 SnugStatus job_prepare(SnugJob *job, SnugError *err)
 {
     if (job->prepared) return SNUG_OK;
+    TRY(constraints_parse(&job->constraints, &job->common.constraints, err));
     job->info = (PipelineInfo){ 0 };
     weight_table_init(&job->weights, &job->arena);
     job->context = (PipelineContext){ .heap = job->engine->heap,

@@ -24,6 +24,7 @@ static SnugStatus refuse(const Option *o, const char *value, SnugError *err)
         return error_set(err, SNUG_ERR_ARG, "--%s: \"%.100s\" is neither true nor false", p->name,
                          value);
     case SNUG_OPTION_TEXT:
+    case SNUG_OPTION_SWITCH:
     case SNUG_OPTION_PATH:
     default:
         return error_set(err, SNUG_ERR_ARG, "--%s: needs a value", p->name);
@@ -96,6 +97,7 @@ SnugStatus option_parse(const Option *o, void *request, Arena *arena, const char
         fine = parse_flag(value, at);
         break;
     case SNUG_OPTION_TEXT:
+    case SNUG_OPTION_SWITCH:
     case SNUG_OPTION_PATH: {
         char *copy = arena_text(arena, value, strlen(value));
         if (!copy)

@@ -1,0 +1,19 @@
+/* constraints.h  The switches other tools are known for, as what they demand of the plan. */
+#ifndef ENGINE_CONSTRAINTS_H
+#define ENGINE_CONSTRAINTS_H
+
+#include "base/error.h"
+#include "plan/constraints.h"
+
+/** The words as given; NULL or "auto": not given. */
+typedef struct ConstraintRequest {
+    const char *memory_mode, *auto_unload, *offload;
+    const char *vae_tiling, *vae_slicing, *attention_slicing;
+    const char *text_encoder_device;
+} ConstraintRequest;
+
+/** SNUG_ERR_ARG names an unknown word with those there are, or two switches that contradict. */
+SNUG_MUST_USE SnugStatus constraints_parse(PlanConstraints *out, const ConstraintRequest *request,
+                                           SnugError *err);
+
+#endif
