@@ -50,7 +50,6 @@ struct SnugJob {
     WeightTable weights;
     PipelineContext context;
     PipelineInfo info;
-    PlanConstraints constraints;
     void *prepared;
     size_t *unit_bytes;
     /* of the last run */
