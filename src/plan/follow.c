@@ -81,6 +81,11 @@ static void finish(Follow *f, Tier *tier, int32_t i, SnugStatus status, const Sn
     pthread_cond_broadcast(&f->moved);
 }
 
+static void tell(const Follow *f, bool host, int32_t load, bool ended)
+{
+    if (f->o.moving) f->o.moving(f->o.owner, host, load, ended);
+}
+
 /* Reads for the tier that files are read to. */
 static void *reader(void *context)
 {
@@ -93,10 +98,12 @@ static void *reader(void *context)
         pthread_mutex_unlock(&f->lock);
         const Load *load = &tier->plan->loads[i];
         SnugError err = { { 0 } };
+        tell(f, two, i, false);
         const double begin = now_seconds();
         const SnugStatus status =
             f->o.read_unit(f->o.owner, load->unit, tier->base + load->offset, &err);
         const double end = now_seconds();
+        if (status == SNUG_OK) tell(f, two, i, true);
         pthread_mutex_lock(&f->lock);
         if (!two) f->times[i] = (LoadTime){ begin - f->opened, end - f->opened };
         finish(f, tier, i, status, &err);
@@ -128,10 +135,12 @@ static void *copier(void *context)
         pthread_mutex_unlock(&f->lock);
         const Load *load = &f->device.plan->loads[i];
         SnugError err = { { 0 } };
+        tell(f, false, i, false);
         const double begin = now_seconds();
         const SnugStatus status = f->o.copy(f->o.owner, f->device.base + load->offset, from,
                                             f->o.unit_bytes[load->unit], &err);
         const double end = now_seconds();
+        if (status == SNUG_OK) tell(f, false, i, true);
         pthread_mutex_lock(&f->lock);
         f->times[i] = (LoadTime){ begin - f->opened, end - f->opened };
         finish(f, &f->device, i, status, &err);

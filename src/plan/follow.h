@@ -30,6 +30,9 @@ typedef struct FollowOptions {
     SnugStatus (*note)(void *owner, RunNote note, const char *text, int index, int count,
                        SnugError *err);
     SnugStatus (*output)(void *owner, const Op *op, const void *data, SnugError *err);
+    /** May be NULL: a load of schedule->host (`host`) or of schedule->loads begins, or has ended; on
+     *  the thread that moves it. */
+    void (*moving)(void *owner, bool host, int32_t load, bool ended);
     const atomic_bool *cancel; /**< also stops waiting; may be NULL */
 } FollowOptions;
 
