@@ -159,10 +159,21 @@ SNUG_API SNUG_MUST_USE SnugStatus snug_plan_curve(const char **out, SnugJob *job
 typedef enum SnugEventKind {
     SNUG_EVENT_STAGE,    /**< a stage begins */
     SNUG_EVENT_PROGRESS, /**< now and then inside a stage, and at each step */
-    SNUG_EVENT_WARNING,  /**< text */
-    SNUG_EVENT_OUTPUT,   /**< text: a file was written */
-    SNUG_EVENT_DONE      /**< figures are final */
+    SNUG_EVENT_MEMORY,  /**< text: "before load transformer", "after unload vae", "stage denoise" */
+    SNUG_EVENT_WARNING, /**< text */
+    SNUG_EVENT_OUTPUT,  /**< text: a file was written */
+    SNUG_EVENT_DONE     /**< figures are final */
 } SnugEventKind;
+
+/** What one tier holds. One tier: "device" is the process's memory, where everything is computed.
+ *  Two: "device" is the device's own memory, "host" the process's. */
+typedef struct SnugTierUse {
+    const char *tier;
+    size_t used_bytes;     /**< tensors and weights held now, by the ledger */
+    size_t reserved_bytes; /**< taken from the system: resident size, or the device's slab */
+    size_t limit_bytes;    /**< the budget */
+    size_t peak_bytes;     /**< most that was used so far */
+} SnugTierUse;
 
 typedef struct SnugEvent {
     SnugEventKind kind;
@@ -171,8 +182,15 @@ typedef struct SnugEvent {
     double fraction;                   /**< of the whole request's work, 0..1 */
     double seconds, seconds_left;      /**< since the start; seconds_left < 0: not known yet */
     size_t memory_bytes, budget_bytes; /**< resident now, and the limit */
+    const SnugTierUse *tiers;          /**< [n_tiers] at the moment of the event */
+    int n_tiers;
     const char *text;
 } SnugEvent;
+
+/** "[before unload vae] device: allocated=1.25GB, reserved=2.00GB, limit=8.00GB" (GB: 2^30 bytes);
+ *  returns `to`. The line of the log, the server and reports. */
+SNUG_API const char *snug_memory_line(char *to, size_t room, const char *label,
+                                      const SnugTierUse *tier);
 
 /** Called on the thread of snug_run. The event lives during the call. */
 typedef void SnugEventFunction(void *context, const SnugEvent *event);

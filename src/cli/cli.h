@@ -20,7 +20,7 @@ int cmd_bench(int argc, char **argv);
 /** Engine options and switches shared by run and plan. */
 typedef struct CliOptions {
     SnugEngineOptions engine;
-    bool quiet, events, json, curve, help;
+    bool quiet, events, json, curve, memory_log, help;
     char curve_svg[1024]; /**< where to draw the curve; "": nowhere */
 } CliOptions;
 
@@ -39,7 +39,7 @@ void cli_help_pipelines(const char *command);
 
 /** Show events: one line that is rewritten on a terminal, plain lines in a pipe, JSON lines. */
 typedef struct CliProgress {
-    bool terminal, quiet, events;
+    bool terminal, quiet, events, memory_log;
     bool line_open;
     const char *last_stage;
     double last_seconds;

@@ -42,6 +42,7 @@ static const EngineFlag SWITCHES[] = {
     { "events", "", "progress as JSON lines on standard output" },
     { "json", "", "snug plan: the plan as JSON" },
     { "curve", "", "snug plan: time under every budget from the smallest to ample" },
+    { "memory-log", "", "a line with what is held at each stage, load and unload" },
 };
 enum { N_SWITCHES = sizeof SWITCHES / sizeof SWITCHES[0] };
 
@@ -83,7 +84,7 @@ static int set_engine_flag(CliOptions *o, const char *name, const char *value)
 
 static bool set_switch(CliOptions *o, const char *name)
 {
-    bool *at[] = { &o->quiet, &o->events, &o->json, &o->curve };
+    bool *at[] = { &o->quiet, &o->events, &o->json, &o->curve, &o->memory_log };
     for (int i = 0; i < N_SWITCHES; i++) {
         if (strcmp(SWITCHES[i].name, name) == 0) {
             *at[i] = true;

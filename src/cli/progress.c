@@ -10,7 +10,8 @@ void cli_progress_init(CliProgress *progress, const CliOptions *options)
 {
     *progress = (CliProgress){ .terminal = isatty(STDERR_FILENO) == 1,
                                .quiet = options->quiet,
-                               .events = options->events };
+                               .events = options->events,
+                               .memory_log = options->memory_log };
 }
 
 static const char *kind_name(SnugEventKind kind)
@@ -20,6 +21,8 @@ static const char *kind_name(SnugEventKind kind)
         return "stage";
     case SNUG_EVENT_PROGRESS:
         return "progress";
+    case SNUG_EVENT_MEMORY:
+        return "memory";
     case SNUG_EVENT_WARNING:
         return "warning";
     case SNUG_EVENT_OUTPUT:
@@ -28,6 +31,17 @@ static const char *kind_name(SnugEventKind kind)
     default:
         return "done";
     }
+}
+
+static void print_tiers(const SnugEvent *e)
+{
+    (void)printf(",\"tiers\":[");
+    for (int i = 0; i < e->n_tiers; i++)
+        (void)printf("%s{\"tier\":\"%s\",\"used_bytes\":%zu,\"reserved_bytes\":%zu,"
+                     "\"budget_bytes\":%zu,\"peak_bytes\":%zu}",
+                     i ? "," : "", e->tiers[i].tier, e->tiers[i].used_bytes,
+                     e->tiers[i].reserved_bytes, e->tiers[i].limit_bytes, e->tiers[i].peak_bytes);
+    (void)printf("]");
 }
 
 static void print_event(const SnugEvent *e)
@@ -43,8 +57,18 @@ static void print_event(const SnugEvent *e)
         (void)printf(",\"text\":");
         json_out_text(e->text);
     }
+    if (e->n_tiers) print_tiers(e);
     (void)printf("}\n");
     (void)fflush(stdout);
+}
+
+static void log_memory(CliProgress *p, const SnugEvent *e)
+{
+    char line[256];
+    if (!p->memory_log) return;
+    cli_progress_end(p);
+    for (int i = 0; i < e->n_tiers; i++)
+        (void)fprintf(stderr, "%s\n", snug_memory_line(line, sizeof line, e->text, &e->tiers[i]));
 }
 
 static void print_line(const SnugEvent *e, const char *end)
@@ -63,6 +87,10 @@ void cli_progress_event(void *context, const SnugEvent *e)
     CliProgress *p = context;
     if (p->events) {
         print_event(e);
+        return;
+    }
+    if (e->kind == SNUG_EVENT_MEMORY) {
+        log_memory(p, e);
         return;
     }
     if (p->quiet) return;

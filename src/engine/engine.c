@@ -136,6 +136,7 @@ SnugStatus snug_engine_open(SnugEngine **out, const SnugEngineOptions *options, 
         return error_set(err, SNUG_ERR_MEMORY, "no memory for an engine");
     }
     e->heap = heap;
+    ledger_init(&e->ledger);
     const SnugEngineOptions defaults = { 0 };
     const SnugStatus status = open_parts(e, options ? options : &defaults, err);
     if (status == SNUG_OK)
@@ -151,6 +152,7 @@ void snug_engine_close(SnugEngine *engine)
     Heap *heap = engine->heap;
     pool_free(engine->pool);
     speed_close(engine);
+    ledger_release(&engine->ledger);
     heap_give(heap, engine);
     heap_free(heap);
 }

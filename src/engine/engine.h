@@ -9,6 +9,7 @@
 #include "compute/cpu/device.h"
 #include "compute/sim/sim_device.h"
 #include "engine/constraints.h"
+#include "memory/ledger.h"
 #include "pipelines/pipeline.h"
 #include "plan/follow.h"
 #include "plan/profile.h"
@@ -23,6 +24,7 @@ struct SnugEngine {
     MachineProfile profile;            /* for forecasts */
     char profile_note[512];            /* why it holds defaults; "" when measured */
     char *profile_text, *profile_json; /* made when asked for */
+    Ledger ledger;                     /* of the run in progress, or the last one */
     size_t ram_bytes;
     size_t vram_bytes;     /* of a device with memory of its own */
     size_t base_rss_bytes; /* when the engine was opened */

@@ -52,7 +52,7 @@ static double op_seconds(const void *self, const TraceOp *op)
 }
 
 /* Weights are read again from the page cache if the machine has room for them beside the budget. */
-static Costs make_costs(const SnugPlan *plan)
+Costs layout_costs(const SnugPlan *plan)
 {
     const SnugEngine *e = plan->job->engine;
     size_t weights = 0;
@@ -103,7 +103,7 @@ static size_t staging_bytes(const Trace *t)
 SnugStatus layout_schedule(SnugPlan *plan, bool quick, const LayoutRoom *room, SnugError *err)
 {
     SnugJob *job = plan->job;
-    const Costs costs = make_costs(plan);
+    const Costs costs = layout_costs(plan);
     Uses uses;
     schedule_release(&plan->schedule);
     clock_release(&plan->clock);

@@ -27,6 +27,8 @@ SNUG_MUST_USE SnugStatus layout_schedule(SnugPlan *plan, bool quick, const Layou
                                          SnugError *err);
 void layout_drop(SnugPlan *plan);
 
+/** What things cost for the plan's forecast; borrows the plan. */
+Costs layout_costs(const SnugPlan *plan);
 /** Seconds of the whole request from a layout that may be a sketch. */
 double layout_seconds(const SnugPlan *plan);
 /** Does the work wait for weights, by more than a hundredth of the time? */

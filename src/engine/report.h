@@ -1,8 +1,10 @@
-/* report.h  Where the memory went: a table for people, and --report as JSON. */
+/* report.h  Planned against measured: a table for people, and --report as JSON or as a page. */
 #ifndef ENGINE_REPORT_H
 #define ENGINE_REPORT_H
 
-#include "engine/engine.h"
+#include "base/outfile.h"
+#include "base/text.h"
+#include "engine/recorder.h"
 
 /** Measured per stage. */
 typedef struct StageMemory {
@@ -10,8 +12,32 @@ typedef struct StageMemory {
     size_t rss_bytes; /**< resident at its end */
 } StageMemory;
 
-/** Fill job->memory_text from job->figures, and write the JSON report if one was asked for. */
-SNUG_MUST_USE SnugStatus report_make(SnugJob *job, const SnugPlan *plan, const StageMemory *stages,
-                                     SnugError *err);
+/** What the plan foresaw at the operations of one point of the timeline. */
+typedef struct ReportPlanned {
+    size_t tensors, weights;
+} ReportPlanned;
+
+/** A run that has ended, with everything that reports print. */
+typedef struct RunRecord {
+    SnugJob *job;
+    const SnugPlan *plan;
+    const StageMemory *stages;    /**< [n_stages] */
+    const Recorder *recorder;     /**< timeline, parts, host loads */
+    const LoadTime *loads;        /**< [schedule.loads.n_loads] measured, from the run's start */
+    const ReportPlanned *planned; /**< [timeline.n], filled in by report_make */
+    const double *planned_begin;  /**< [n_stages + 1] seconds, filled in by report_make */
+} RunRecord;
+
+/**
+ * Fill job->memory_text from job->figures, and write the report if `file` is not NULL: a page when
+ * its name ends in .html or .htm, else JSON. Commits `file`, does not close it.
+ */
+SNUG_MUST_USE SnugStatus report_make(RunRecord *record, OutFile *file, SnugError *err);
+
+/** The report as JSON (report_json.c), and as a page that needs nothing else (report_html.c). */
+void report_add_json(TextBuilder *to, const RunRecord *record);
+void report_add_html(TextBuilder *to, const RunRecord *record);
+/** Memory over time with the transfers below, as SVG (report_chart.c). */
+void report_add_chart(TextBuilder *to, const RunRecord *record, bool host);
 
 #endif

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/outfile.h"
 #include "engine/output.h"
+#include "engine/recorder.h"
 #include "engine/report.h"
 #include "memory/process.h"
 
@@ -19,6 +21,8 @@ typedef struct Running {
     unsigned char *device; /* a device's own slab, or NULL */
     Follow *follow;
     Output *output;
+    OutFile *report; /* NULL: none is asked for */
+    Recorder *recorder;
     SnugEvent event; /* state carried from event to event */
     double started, last_event;
     StageMemory *stages; /* [n_stages] measured */
@@ -33,13 +37,12 @@ static double now_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void emit(Running *run, SnugEventKind kind, const char *text)
+static void send(Running *run, SnugEventKind kind, const char *text, double seconds)
 {
     SnugEvent *e = &run->event;
     e->kind = kind;
     e->text = text;
-    e->seconds = now_seconds() - run->started;
-    run->last_event = e->seconds;
+    e->seconds = seconds;
     e->memory_bytes = process_rss_bytes();
     e->budget_bytes = run->job->engine->ram_bytes;
     if (run->follow && run->plan->figures.flops > 0)
@@ -51,6 +54,27 @@ static void emit(Running *run, SnugEventKind kind, const char *text)
     else if (e->fraction > 0.02)
         e->seconds_left = e->seconds * (1.0 - e->fraction) / e->fraction;
     if (run->on_event) run->on_event(run->context, e);
+}
+
+static void emit(Running *run, SnugEventKind kind, const char *text)
+{
+    SnugTierUse tiers[RECORDER_TIERS];
+    run->event.tiers = tiers;
+    run->event.n_tiers = run->follow ? recorder_tiers(run->recorder, tiers) : 0;
+    run->last_event = now_seconds() - run->started;
+    send(run, kind, text, run->last_event);
+}
+
+/* What the recorder has to tell, with the figures of when it happened. */
+static void emit_news(Running *run)
+{
+    RecorderNews news;
+    while (run->follow && recorder_next(run->recorder, &news)) {
+        run->event.tiers = news.tiers;
+        run->event.n_tiers = news.n_tiers;
+        send(run, SNUG_EVENT_MEMORY, news.label, news.seconds);
+    }
+    run->event.n_tiers = 0;
 }
 
 /* ---- what the run asks of its owner ---------------------------------------------------------- */
@@ -67,6 +91,12 @@ static SnugStatus copy_to_device(void *owner, void *to, const void *from, size_t
     const Running *run = owner;
     const Device *device = &run->job->engine->device;
     return device->memory->copy(device->self, to, from, bytes, err);
+}
+
+static void on_moving(void *owner, bool host, int32_t load, bool ended)
+{
+    const Running *run = owner;
+    recorder_moving(run->recorder, host, load, ended);
 }
 
 static SnugStatus read_row(void *owner, const Weight *weight, int64_t row, void *to, SnugError *err)
@@ -103,6 +133,7 @@ static SnugStatus on_note(void *owner, RunNote note, const char *text, int index
                           SnugError *err)
 {
     Running *run = owner;
+    emit_news(run);
     if (note == RUN_STAGE) {
         TRY(check_room(run, err));
         leave_stage(run);
@@ -112,6 +143,8 @@ static SnugStatus on_note(void *owner, RunNote note, const char *text, int index
         run->event.stage = text;
         run->event.step = run->event.n_steps = 0;
         emit(run, SNUG_EVENT_STAGE, NULL);
+        recorder_tell(run->recorder, "stage", text);
+        emit_news(run);
     } else if (note == RUN_STEP) {
         run->event.step = index + 1;
         run->event.n_steps = count;
@@ -155,7 +188,11 @@ static SnugStatus open_parts(Running *run, SnugError *err)
     SnugJob *job = run->job;
     run->stages = heap_take(job->engine->heap,
                             ((size_t)plan->trace.n_stages + 1) * sizeof(StageMemory), "run");
-    if (!run->stages) return error_set(err, SNUG_ERR_MEMORY, "no memory to run");
+    run->recorder = heap_take(job->engine->heap, sizeof *run->recorder, "run");
+    if (!run->stages || !run->recorder) return error_set(err, SNUG_ERR_MEMORY, "no memory to run");
+    if (job->common.report)
+        TRY(outfile_open(&run->report, job->engine->heap, job->common.report, err));
+    TRY(recorder_open(run->recorder, job, plan, run->started, err));
     TRY(output_open(&run->output, job, err));
     run->rss_before_bytes = process_rss_bytes();
     TRY(check_room(run, err));
@@ -171,6 +208,7 @@ static SnugStatus open_parts(Running *run, SnugError *err)
                                     .owner = run,
                                     .read_unit = read_unit,
                                     .copy = copy_to_device,
+                                    .moving = on_moving,
                                     .read_row = read_row,
                                     .note = on_note,
                                     .output = on_output,
@@ -182,7 +220,7 @@ static SnugStatus carry_out(Running *run, SnugError *err)
 {
     SnugJob *job = run->job;
     TRY(open_parts(run, err));
-    const RunHooks hooks = follow_hooks(run->follow);
+    const RunHooks hooks = recorder_hooks(run->recorder, follow_hooks(run->follow));
     SnugError local = { { 0 } };
     Run r = engine_run(job->engine, &hooks, &local);
     r.knobs = run->plan->knobs;
@@ -190,6 +228,7 @@ static SnugStatus carry_out(Running *run, SnugError *err)
     r.cancel = &job->cancel;
     job->pipeline->recipe(&r, job->prepared);
     leave_stage(run);
+    emit_news(run);
     if (r.status != SNUG_OK) {
         if (err) *err = local;
         return error_wrap(err, r.status, r.status == SNUG_ERR_CANCELLED ? "%s: " : "stage %s: ",
@@ -226,16 +265,29 @@ static void warn(Running *run)
     }
 }
 
+static SnugStatus report(Running *run, SnugError *err)
+{
+    RunRecord record = { .job = run->job,
+                         .plan = run->plan,
+                         .stages = run->stages,
+                         .recorder = run->recorder,
+                         .loads = follow_load_times(run->follow) };
+    return report_make(&record, run->report, err);
+}
+
 static SnugStatus finish(Running *run, SnugStatus status, SnugError *err)
 {
     SnugJob *job = run->job;
     measure(run);
-    if (status == SNUG_OK) status = report_make(job, run->plan, run->stages, err);
+    if (status == SNUG_OK) status = report(run, err);
     if (status == SNUG_OK && job->common.output) emit(run, SNUG_EVENT_OUTPUT, job->common.output);
     if (status == SNUG_OK) emit(run, SNUG_EVENT_DONE, NULL);
     follow_close(run->follow);
     output_close(run->output);
     close_slabs(run);
+    outfile_close(run->report);
+    if (run->recorder) recorder_close(run->recorder);
+    heap_give(job->engine->heap, run->recorder);
     heap_give(job->engine->heap, run->stages);
     return status;
 }

@@ -1,0 +1,155 @@
+/* report_html.c  One self-contained page: charts, tables, and the JSON report inside. */
+#include <string.h>
+
+#include "engine/report.h"
+#include "engine/report_page.h"
+
+static double mib(double bytes)
+{
+    return bytes / 1048576.0;
+}
+
+/* ---- figures --------------------------------------------------------------------------------- */
+
+static void add_head(TextBuilder *b, const RunRecord *r)
+{
+    const SnugFigures *f = &r->job->figures, *p = &r->plan->figures;
+    const char *name = r->job->pipeline->name;
+    text_addf(b,
+              "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta "
+              "name=\"viewport\" content=\"width=device-width\"><title>snug: %s</title>"
+              "<style>%s</style></head><body>\n",
+              name, PAGE_STYLE);
+    text_addf(b, "<h1>%s: %.1f s inside %.1f MiB</h1>\n", name, f->seconds,
+              mib((double)f->budget_bytes));
+    text_addf(b,
+              "<p>snug %s, %s kernels, %d threads, device %s. The process took %.1f MiB of its "
+              "budget of %.1f; the slab was planned with %zu bytes and reached %zu.</p>\n",
+              snug_version(), snug_engine_isa(r->job->engine), snug_engine_threads(r->job->engine),
+              r->job->engine->device.name, mib((double)f->process_peak_bytes),
+              mib((double)f->budget_bytes), f->slab_bytes, f->slab_peak_bytes);
+    text_addf(b,
+              "<p>Forecast %.1f s (%.1f to %.1f), measured %.1f s. Weights moved: %.1f MiB, lower "
+              "bound %.1f; waited %.2f s for them.</p>\n",
+              p->seconds, p->seconds / (1 + p->error), p->seconds * (1 + p->error), f->seconds,
+              mib(f->moved_bytes), mib(f->bound_bytes), f->stall_seconds);
+}
+
+static void add_legend(TextBuilder *b, bool host, bool two)
+{
+    static const char *const ROWS[][2] = { { "process", "process and output" },
+                                           { "tensors", "activations" },
+                                           { "weights", "weights" },
+                                           { "staged", "weights and frames on their way" } };
+    text_addf(b, "<p class=\"legend\">");
+    for (int i = 0; i < 4; i++) {
+        const bool shown = i == 0 ? host || !two : host ? i == 3 : i < 3;
+        if (shown)
+            text_addf(b, "<span><i style=\"background:var(--%s)\"></i>%s</span>", ROWS[i][0],
+                      ROWS[i][1]);
+    }
+    if (!host)
+        text_addf(b, "<span><i class=\"dash\" style=\"border-color:var(--planned)\"></i>planned at "
+                     "the same operations</span>");
+    if (host || !two)
+        text_addf(b,
+                  "<span><i class=\"dash\" style=\"border-color:var(--resident);border-top-style:"
+                  "solid\"></i>resident</span>");
+    text_addf(b, "<span><i class=\"dash\" style=\"border-color:var(--budget)\"></i>budget</span>"
+                 "<span>bars below: transfers of weights by network</span></p>\n");
+}
+
+static void add_stage(TextBuilder *b, const RunRecord *r, int32_t i)
+{
+    const SnugPlan *p = r->plan;
+    const TraceStage *s = &p->trace.stages[i];
+    const StageWeights *w = &p->schedule.loads.stages[i];
+    const bool any = s->end_op > s->first_op;
+    const char *peak =
+        any ? op_kind_name((OpKind)trace_op(&p->trace, p->placement.stage_peak_op[i])->kind) : "-";
+    const double foreseen = r->planned_begin[i + 1] - r->planned_begin[i];
+    text_addf(b,
+              "<tr><td>%s</td><td>%d</td><td>%.2f</td><td>%.2f</td><td>%.1f</td><td>%s</td>"
+              "<td>%.1f</td><td>%d of %d</td><td>%.1f</td><td>%.1f</td><td>%.2f</td><td>%.1f</td>"
+              "</tr>\n",
+              s->name, s->steps, foreseen, r->stages[i].seconds,
+              mib((double)p->placement.stage_live[i]), peak, mib((double)w->unit_bytes),
+              w->n_resident, w->n_units, mib(w->moved_bytes), mib(w->bound_bytes), w->stall_seconds,
+              mib((double)r->stages[i].rss_bytes));
+}
+
+static void add_stages(TextBuilder *b, const RunRecord *r)
+{
+    text_addf(b,
+              "<h2>Stages</h2><p>Sizes in MiB, times in seconds. Peak: most activations alive at "
+              "once, and the operation they are alive for. Stay: units of weights that stay for "
+              "the stage.</p><div class=\"wide\"><table><tr><th>stage</th><th>steps</th>"
+              "<th>planned</th><th>took</th><th>peak</th><th>at</th><th>weights</th>"
+              "<th>stay</th><th>moved</th><th>bound</th><th>waits</th><th>resident</th></tr>\n");
+    for (int32_t i = 0; i < r->plan->trace.n_stages; i++)
+        add_stage(b, r, i);
+    text_addf(b, "</table></div>\n");
+}
+
+static void add_row(TextBuilder *b, const char *label, const char *tier, size_t now, size_t peak)
+{
+    text_addf(b, "<tr><td>%s</td><td>%s</td><td>%.3f</td><td>%.3f</td></tr>\n", label, tier,
+              mib((double)now), mib((double)peak));
+}
+
+static void add_ledger(TextBuilder *b, const RunRecord *r)
+{
+    LedgerRow rows[LEDGER_ROWS];
+    HeapLabel labels[96];
+    text_addf(b,
+              "<h2>Ledger</h2><p>Who held how much, in MiB: tensors and weights in the slabs, then "
+              "blocks of the process by label.</p><div class=\"wide\"><table><tr><th>label</th>"
+              "<th>tier</th><th>at the end</th><th>peak</th></tr>\n");
+    const int n = ledger_rows(&r->job->engine->ledger, rows, LEDGER_ROWS);
+    for (int i = 0; i < n; i++)
+        add_row(b, rows[i].label, ledger_tier_name(rows[i].tier), rows[i].now_bytes,
+                rows[i].peak_bytes);
+    const int m = heap_labels(r->job->engine->heap, labels, 96);
+    for (int i = 0; i < m && i < 96; i++)
+        add_row(b, labels[i].label, "process", labels[i].now_bytes, labels[i].peak_bytes);
+    text_addf(b, "</table></div>\n");
+}
+
+/* JSON inside a script element: "</" must not appear, and "<\/" means the same in a string. */
+static void add_data(TextBuilder *b, const RunRecord *r)
+{
+    TextBuilder json;
+    text_init(&json, b->heap, "report");
+    report_add_json(&json, r);
+    text_addf(b, "<script type=\"application/json\" id=\"data\">");
+    size_t from = 0;
+    for (size_t i = 0; i + 1 < json.n; i++) {
+        if (json.at[i] != '<' || json.at[i + 1] != '/') continue;
+        text_add(b, json.at + from, i + 1 - from);
+        text_add(b, "\\", 1);
+        from = i + 1;
+    }
+    if (json.at) text_add(b, json.at + from, json.n - from);
+    if (json.failed) b->failed = true;
+    text_release(&json);
+    text_addf(b, "</script>\n");
+}
+
+void report_add_html(TextBuilder *b, const RunRecord *r)
+{
+    const bool two = r->plan->schedule.two_tiers;
+    add_head(b, r);
+    text_addf(b, "<h2>%s over time</h2>\n", two ? "Device memory" : "Memory");
+    add_legend(b, false, two);
+    report_add_chart(b, r, false);
+    if (two) {
+        text_addf(b, "<h2>Host memory over time</h2>\n");
+        add_legend(b, true, two);
+        report_add_chart(b, r, true);
+    }
+    add_stages(b, r);
+    add_ledger(b, r);
+    text_addf(b, "<div id=\"tip\"></div>\n");
+    add_data(b, r);
+    text_addf(b, "<script>%s</script></body></html>\n", PAGE_SCRIPT);
+}
