@@ -44,7 +44,7 @@ int recorder_tiers(const Recorder *r, SnugTierUse out[RECORDER_TIERS])
 const char *snug_memory_line(char *to, size_t room, const char *label, const SnugTierUse *t)
 {
     const double gb = 1073741824.0;
-    const int digits = (double)t->limit_bytes < gb ? 4 : 2; /* small budgets are for tests */
+    const int digits = (double)t->reserved_bytes < gb ? 4 : 2; /* small models have small figures */
     (void)snprintf(to, room, "[%s] %s: allocated=%.*fGB, reserved=%.*fGB, limit=%.*fGB", label,
                    t->tier, digits, (double)t->used_bytes / gb, digits,
                    (double)t->reserved_bytes / gb, digits, (double)t->limit_bytes / gb);

@@ -110,7 +110,7 @@ static const NameRow VAE_FIXED[] = {
 static const char ORIGINAL[] = "original Wan names", OURS[] = "diffusers names",
                   TRANSFORMERS[] = "transformers names", GGUF[] = "llama.cpp names";
 
-const WanSpelling WAN_SPELLINGS[] = {
+const WanSpelling WAN_NAMES_SPELLINGS[] = {
     { WAN_NET_TRANSFORMER, "head.modulation", { .convention = ORIGINAL, ROWS(TRANSFORMER) } },
     { WAN_NET_TRANSFORMER, "condition_embedder.time_embedder.linear_1.weight", { .convention = OURS } },
     { WAN_NET_TEXT, "encoder.block.0.layer.0.SelfAttention.q.weight", { .convention = TRANSFORMERS } },

@@ -32,7 +32,7 @@ typedef struct WanSpelling {
 } WanSpelling;
 
 /** All spellings; the last has no marker. */
-extern const WanSpelling WAN_SPELLINGS[];
+extern const WanSpelling WAN_NAMES_SPELLINGS[];
 
 /** Complete the table of the original VAE; false without memory.
  *  @param residual  2.2: blocks are numbered by level and place, not flat */

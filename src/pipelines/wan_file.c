@@ -59,7 +59,7 @@ static SnugStatus recognise(WanFile *f, Arena *arena, SnugError *err)
     const char *name;
     for (int k = 0; k < WAN_NETS; k++)
         best[k] = SIZE_MAX;
-    for (const WanSpelling *s = WAN_SPELLINGS; s->marker; s++) {
+    for (const WanSpelling *s = WAN_NAMES_SPELLINGS; s->marker; s++) {
         const size_t n = find_marker(f->weights, s->marker, &name);
         if (n >= best[s->network]) continue;
         best[s->network] = n;

@@ -31,7 +31,7 @@ static void check_pairs(const NameMap *map, const char *list)
 
 static const NameMap *spelling(const char *marker)
 {
-    for (const WanSpelling *s = WAN_SPELLINGS; s->marker; s++)
+    for (const WanSpelling *s = WAN_NAMES_SPELLINGS; s->marker; s++)
         if (strcmp(s->marker, marker) == 0) return &s->map;
     fail_msg("no spelling with %s", marker);
     return NULL;
