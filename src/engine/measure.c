@@ -76,11 +76,10 @@ enum { QUERIES = 512, HEADS = 12, HEAD_DIM = 128 };
 static void attention(OpBench *b, int64_t queries, int64_t keys, int heads, int64_t dim)
 {
     Run r = opbench_run(b);
-    const Tensor q = opbench_tensor(b, &r, SHAPE(queries, heads * dim));
-    const Tensor k = opbench_tensor(b, &r, SHAPE(keys, heads * dim));
-    const Tensor v = opbench_tensor(b, &r, SHAPE(keys, heads * dim));
-    (void)op_attention(&r, (Heads){ .x = q }, (Heads){ .x = k }, (Heads){ .x = v }, heads, dim,
-                       NULL);
+    const Heads q = { .x = opbench_tensor(b, &r, SHAPE(queries, heads * dim)) };
+    const Heads k = { .x = opbench_tensor(b, &r, SHAPE(keys, heads * dim)) };
+    const Heads v = { .x = opbench_tensor(b, &r, SHAPE(keys, heads * dim)) };
+    (void)op_attention(&r, q, k, v, heads, dim, NULL);
 }
 
 static SnugStatus attentions(Measure *m, SnugError *err)

@@ -88,11 +88,12 @@ static const Load *load_at(const Recorder *r, bool host, int32_t i)
     return host ? &s->host.loads[i] : &s->loads.loads[i];
 }
 
-static void book_load(Recorder *r, bool host, int32_t i, int sign)
+static void book_load(Recorder *r, bool host, int32_t i, bool in)
 {
     const int32_t unit = load_at(r, host, i)->unit;
     const int row = r->row[r->part_of[unit]][host ? LEDGER_HOST : LEDGER_DEVICE];
-    ledger_book(&r->job->engine->ledger, row, sign * (int64_t)r->job->unit_bytes[unit]);
+    const int64_t bytes = (int64_t)r->job->unit_bytes[unit];
+    ledger_book(&r->job->engine->ledger, row, in ? bytes : -bytes);
 }
 
 static const char *part_name(const Recorder *r, const HeldSpan *s)
@@ -114,13 +115,13 @@ static void device_moving(Recorder *r, int32_t i, bool ended)
     SpanState *s = &r->spans[span];
     if (!ended) {
         if (s->n_begun++ == 0) tell(r, "before load", part_name(r, &r->held.spans[span]));
-        book_load(r, false, i, 1);
+        book_load(r, false, i, true);
         return;
     }
     if (++s->n_ended == r->held.spans[span].n_loads) tell_loaded(r, span);
     while (r->n_host_released < r->held.n_host_loads &&
            r->held.host_last[r->held.by_host_last[r->n_host_released]] <= i)
-        book_load(r, true, r->held.by_host_last[r->n_host_released++], -1);
+        book_load(r, true, r->held.by_host_last[r->n_host_released++], false);
 }
 
 static void host_moving(Recorder *r, int32_t i, bool ended)
@@ -130,7 +131,7 @@ static void host_moving(Recorder *r, int32_t i, bool ended)
         t->end = now_seconds() - r->opened;
     else
         t->begin = now_seconds() - r->opened;
-    if (!ended) book_load(r, true, i, 1);
+    if (!ended) book_load(r, true, i, true);
 }
 
 void recorder_moving(Recorder *r, bool host, int32_t load, bool ended)
@@ -172,7 +173,7 @@ static void release(Recorder *r, int32_t op)
     for (int i = 0; i < ending.n; i++)
         tell(r, "before unload", part_name(r, &h->spans[ending.span[i]]));
     for (; r->n_released < at; r->n_released++)
-        book_load(r, false, h->by_last_op[r->n_released], -1);
+        book_load(r, false, h->by_last_op[r->n_released], false);
     for (int i = 0; i < ending.n; i++)
         tell(r, "after unload", part_name(r, &h->spans[ending.span[i]]));
 }
