@@ -11,17 +11,30 @@ int layout_candidates(const SnugJob *job, RunKnobs out[LAYOUT_MAX_CANDIDATES])
     const PipelineInfo *info = &job->info;
     const PlanConstraints *c = &job->constraints;
     int n = 0;
-    static const RunKnobs WAYS[] = { { .lock_step = true, .cache_cross = true },
-                                     { .lock_step = true },
-                                     { .lock_step = false } };
-    for (int way = 0; way < (info->guided ? 3 : 2); way++)
+    static const struct {
+        bool guided, camera;
+        RunKnobs knobs;
+    } WAYS[] = {
+        { .camera = true,
+          .guided = true,
+          .knobs = { .lock_step = true,
+                     .cache_cross = true,
+                     .keep_camera = true,
+                     .join_branches = true } },
+        { .knobs = { .lock_step = true, .cache_cross = true, .keep_camera = true } },
+        { .knobs = { .lock_step = true } },
+        { .guided = true, .knobs = { .lock_step = false } },
+    };
+    for (size_t way = 0; way < sizeof WAYS / sizeof *WAYS; way++) {
+        if ((WAYS[way].guided && !info->guided) || (WAYS[way].camera && !info->camera)) continue;
         for (int64_t parts = 1; parts <= 64 && n < LAYOUT_MAX_CANDIDATES; parts *= 4) {
             const int64_t rows = parts == 1 ? 0 : (info->rows + parts - 1) / parts;
             if (parts > 1 && (rows < LEAST_CHUNK || c->attention_slicing == SWITCH_OFF)) break;
             if (parts == 1 && c->attention_slicing == SWITCH_ON) continue;
-            out[n] = WAYS[way];
+            out[n] = WAYS[way].knobs;
             out[n++].chunk_rows = rows;
         }
+    }
     return n;
 }
 

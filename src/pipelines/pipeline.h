@@ -24,6 +24,7 @@ typedef struct PipelineInfo {
     double fps;
     int64_t rows; /**< transformer rows that may be chunked */
     bool guided;  /**< two branches: lock-step is a choice */
+    bool camera;  /**< a camera moves every block: what it says may be shared by branches */
     int latent_width, latent_height, latent_channels;
     const float *latent_rgb; /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
 } PipelineInfo;

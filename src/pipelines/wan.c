@@ -155,7 +155,7 @@ static Tensor denoise(Run *r, WanJob *j, const Told *told)
                           fill_mask, j);
         for (int b = 0; b < (j->guided ? 2 : 1); b++)
             wan_dit_context(r, &e->dit, told->text[b], &e->context[b]);
-        wan_dit_scene(r, &e->dit, told->seen, NULL, NULL, &e->scene);
+        wan_dit_scene(r, &e->dit, told->seen, wan_camera_rows, &j->camera, &e->scene);
         for (int i = e->first; i < e->end && run_step(r, i, j->scheduler.n); i++) {
             Tensor input = network_input(r, j, &x, mask, told->condition);
             Tensor v = velocity(r, j, e, i, input);

@@ -7,6 +7,7 @@
 #include "models/wan_dit.h"
 #include "models/wan_vae.h"
 #include "pipelines/pipeline.h"
+#include "pipelines/wan_camera.h"
 #include "pipelines/wan_clip.h"
 #include "pipelines/wan_layout.h"
 #include "pipelines/wan_variant.h"
@@ -17,7 +18,7 @@
 /** Values of the option table; NULL and negative numbers mean "the model's own". */
 typedef struct WanRequest {
     WanPaths paths;
-    const char *prompt, *negative, *image, *last_image, *scheduler, *noise;
+    const char *prompt, *negative, *image, *last_image, *camera, *scheduler, *noise;
     OptionSize size;
     int64_t frames, steps, seed;
     double fps, guidance, guidance_low, shift, boundary;
@@ -30,8 +31,9 @@ enum { WAN_MAX_EXPERTS = 2, WAN_TOKENS = 512 };
 /** One denoising network and the steps it is used in. */
 typedef struct WanExpert {
     WanDit dit;
-    const char *stage; /**< "denoise", "denoise high noise", "denoise low noise" */
-    int first, end;    /**< steps */
+    WanCameraKind carries; /**< the camera network in its file, used or not */
+    const char *stage;     /**< "denoise", "denoise high noise", "denoise low noise" */
+    int first, end;        /**< steps */
     float guidance;
     WanContext context[2]; /**< prompt, negative prompt */
     WanScene scene;        /**< picture and camera */
@@ -69,6 +71,7 @@ typedef struct WanJob {
     float *image;       /* [height, width, 3] in -1..1, or NULL */
     float *last_image;  /* of the last frame, or NULL */
     WanClip clip;       /* of networks that look at the pictures (Wan2.1); no pictures: unused */
+    WanCamera camera;   /* where the request names a path */
     float *given_noise; /* [C, T, h, w] from a file, or NULL */
     Random random;
     Noise noise;

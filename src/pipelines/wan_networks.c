@@ -102,6 +102,25 @@ static SnugStatus check_expert(const WanJob *j, const WanDitConfig *cfg, WanRole
     return SNUG_OK;
 }
 
+/* The camera's tensors are bound only where a path is given. */
+static SnugStatus choose_camera(const WanJob *j, WanExpert *e, const WanPart *part, SnugError *err)
+{
+    if (!j->request->camera) return SNUG_OK;
+    if (e->carries == WAN_CAMERA_NONE)
+        return error_set(err, SNUG_ERR_ARG,
+                         "--camera: %s has no camera network (LingBot-World and Wan-Fun camera "
+                         "models do)",
+                         part->path);
+    if (e != &j->expert[0] && e->carries != j->expert[0].carries)
+        return error_set(err, SNUG_ERR_FILE, "%s: the two experts have different camera networks",
+                         part->path);
+    const WanCameraShape shape = { j->vae.cfg.space_factor, j->vae.cfg.time_factor, e->dit.cfg.ph,
+                                   e->dit.cfg.pw };
+    e->dit.camera = e->carries;
+    e->dit.camera_features = wan_camera_features(e->carries, &shape);
+    return SNUG_OK;
+}
+
 static SnugStatus open_expert(WanJob *j, WanExpert *e, WanRole role, SnugError *err)
 {
     static const char *const CLASSES[] = { "WanTransformer3DModel", NULL };
@@ -110,6 +129,8 @@ static SnugStatus open_expert(WanJob *j, WanExpert *e, WanRole role, SnugError *
     TRY(wan_dit_config_read(&e->dit.cfg, p->config, err));
     Weights w;
     begin(j, &w, p, role);
+    e->carries = wan_dit_camera_kind(&w);
+    TRY(choose_camera(j, e, p, err));
     wan_dit_weights(&e->dit, &w);
     weights_prefix(&w, "%s", "");
     weights_ignore(&w, "scaled_fp8");
@@ -170,7 +191,8 @@ static SnugStatus find_build(const WanJob *j, WanBuild *out, SnugError *err)
         TRY(json_bool(j->layout.index, "expand_timesteps", false, &first_frame, err));
     *out = (WanBuild){ .experts = j->n_experts,
                        .clip = cfg->image_dim > 0,
-                       .two_pictures = cfg->image_tokens > 0 };
+                       .two_pictures = cfg->image_tokens > 0,
+                       .camera = j->expert[0].carries == WAN_CAMERA_INJECT };
     if (in == with_image)
         out->image = WAN_IMAGE_CHANNELS;
     else if (in == z)

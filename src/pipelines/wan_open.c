@@ -165,6 +165,27 @@ static void share_steps(WanJob *j)
     j->expert[1].stage = "denoise low noise";
 }
 
+/* ---- camera --------------------------------------------------------------------------------- */
+
+/* A path may be shorter than the model's own number of frames, not than the user's. */
+static SnugStatus read_camera(WanJob *j, SnugError *err)
+{
+    const WanRequest *q = j->request;
+    if (!q->camera) return SNUG_OK;
+    return wan_camera_read(&j->camera, j->context->arena, q->camera, j->vae.cfg.time_factor,
+                           &j->frames, q->frames > 0, err);
+}
+
+static SnugStatus fit_camera(WanJob *j, SnugError *err)
+{
+    const WanDit *d = &j->expert[0].dit;
+    const WanCameraShape shape = { j->vae.cfg.space_factor, j->vae.cfg.time_factor, d->cfg.ph,
+                                   d->cfg.pw };
+    if (!j->request->camera) return SNUG_OK;
+    return wan_camera_fit(&j->camera, j->context->arena, d->camera, &shape, j->frames, j->width,
+                          j->height, err);
+}
+
 /* ---- all together --------------------------------------------------------------------------- */
 
 static SnugStatus open_job(WanJob *j, WanKind kind, SnugError *err)
@@ -174,8 +195,10 @@ static SnugStatus open_job(WanJob *j, WanKind kind, SnugError *err)
     j->frames = j->settings.frames;
     j->width = (int)j->settings.width;
     j->height = (int)j->settings.height;
+    TRY(read_camera(j, err));
     TRY(wan_image_prepare(j, err));
     TRY(check_sizes(j, err));
+    TRY(fit_camera(j, err));
     TRY(make_schedule(j, err));
     share_steps(j);
     TRY(encode_prompts(j, err));
@@ -195,6 +218,7 @@ static void tell(const WanJob *j, PipelineInfo *info)
                         .fps = j->settings.fps,
                         .rows = j->latent_t / d->pt * (j->latent_h / d->ph) * (j->latent_w / d->pw),
                         .guided = j->guided,
+                        .camera = j->expert[0].dit.camera == WAN_CAMERA_INJECT,
                         .latent_width = (int)j->latent_w,
                         .latent_height = (int)j->latent_h,
                         .latent_channels = (int)j->vae.cfg.z,

@@ -16,6 +16,7 @@ const Option WAN_OPTIONS[] = {
     { { "negative",     SNUG_OPTION_TEXT,  NULL, 0, 0, "TEXT", "what to avoid; not given: the published negative prompt for original Wan files, none for diffusers folders" }, AT(negative) },
     { { "image",        SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "first frame (PNG, JPEG, WebP)" }, AT(image) },
     { { "last-image",   SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "last frame, for models that take the picture as channels (Wan2.1 FLF2V, Wan2.2 I2V)" }, AT(last_image) },
+    { { "camera",       SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "camera path, for LingBot-World and Wan-Fun camera models: folder with poses.npy and intrinsics.npy, CameraCtrl text, or words such as pan-left:30,dolly-in+tilt-up,orbit:90" }, AT(camera) },
     { { "size",         SNUG_OPTION_SIZE,  NULL, 8, 16384, "WxH", "video size in pixels; the model's own or the image's if not given" }, AT(size) },
     { { "frames",       SNUG_OPTION_INT,   "-1", -1, 4097, "N", "number of frames, 4n + 1; -1: the model's own" }, AT(frames) },
     { { "fps",          SNUG_OPTION_FLOAT, "-1", -1, 240, "N", "frames per second; -1: the model's own" }, AT(fps) },

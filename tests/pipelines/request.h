@@ -88,6 +88,7 @@ static inline SnugJob *request_job(SnugEngine *engine, const char *name)
     request_file(job, "noise", folder, "noise.npy");
     request_file(job, "image", folder, "image.png");
     request_file(job, "last-image", folder, "last_image.png");
+    request_file(job, "camera", folder, "camera");
     json_close(doc);
     heap_free(heap);
     return job;

@@ -22,6 +22,7 @@ import numpy as np
 
 import tiny_wan
 from golden import noise, save_json, save_tensors, settle
+from golden_pipelines import save_camera
 from golden_wan_vae import statistics
 from tiny_tokenizer import COLOURS, MOVES, PLACES, THINGS
 
@@ -138,6 +139,8 @@ def draw_plan(kind, seed):
     if kind == "flf2v-2.1" or (kind in ("i2v-2.1", "i2v-two-experts") and rng.random() < 0.3):
         plan["last_picture"] = (rng.randrange(9, 150), rng.randrange(9, 150))
         plan["request"]["frames"] = max(plan["request"]["frames"], 5)
+    if kind in tiny_wan.CAMERAS:
+        plan["camera"] = rng.randrange(1 << 30)
     return plan, options
 
 
@@ -153,6 +156,8 @@ def command(args, plan, folder, output, ram):
         line += ["--image", os.path.join(folder, "image.png")]
     if plan.get("last_picture"):
         line += ["--last-image", os.path.join(folder, "last_image.png")]
+    if "camera" in plan:
+        line += ["--camera", os.path.join(folder, "camera")]
     return line + (["--ram", ram] if ram else [])
 
 
@@ -179,6 +184,8 @@ def expect(plan, options, folder):
         image.save(os.path.join(folder, "image.png"))
     if plan.get("last_picture"):
         tiny_wan.draw_last(plan).save(os.path.join(folder, "last_image.png"))
+    if "camera" in plan:
+        save_camera(plan, os.path.join(folder, "camera"))
     batched = latents[None] if plan["seed"] % 4 == 0 else latents  # both shapes are common
     np.save(os.path.join(folder, "noise.npy"), batched.numpy())
     frames, inside, _ = tiny_wan.record(plan, model, image, latents)

@@ -92,11 +92,32 @@ CASES = {
         picture=(33, 40),
         last_picture=(64, 31),
     ),
+    "camera": case(
+        "camera-two-experts",
+        4900,
+        vae_21(4, 4901),
+        size(48, 32, 9, 4),
+        dit=SLIM,
+        boundary=0.947,
+        shift=5.0,
+        picture=(45, 33),
+        camera=4902,
+    ),
+    "camera_fun": case(
+        "camera-fun",
+        4950,
+        vae_21(4, 4951),
+        size(32, 48, 5, 3),
+        dit=dict(SLIM, num_layers=4),
+        picture=(30, 44),
+        camera=4952,
+    ),
 }
 CASES["t2v"]["request"]["negative"] = None
 CASES["t2v_euler"]["request"]["guidance"] = 1.0
 CASES["t2v_experts"]["request"].update(guidance=4.0, guidance_low=3.0)
 CASES["i2v_experts"]["request"].update(guidance=3.5, guidance_low=4.5)
+CASES["camera"]["request"].update(guidance=3.0, guidance_low=2.5)
 
 
 def make_case(folder, plan):
@@ -108,12 +129,21 @@ def make_case(folder, plan):
         image.save(os.path.join(folder, "image.png"))
     if tiny_wan.draw_last(plan):
         tiny_wan.draw_last(plan).save(os.path.join(folder, "last_image.png"))
+    if "camera" in plan:
+        save_camera(plan, os.path.join(folder, "camera"))
     frames, inside, experts = tiny_wan.record(plan, model, image, latents)
     np.save(os.path.join(folder, "noise.npy"), latents.numpy())
     np.save(os.path.join(folder, "frames.npy"), frames)
     np.save(os.path.join(folder, "latents.npy"), inside["latents"].numpy())
     save_tensors(os.path.join(folder, "inside.safetensors"), inside)
     save_json(os.path.join(folder, "request.json"), describe(plan, experts))
+
+
+def save_camera(plan, folder):
+    os.makedirs(folder, exist_ok=True)
+    poses, lenses = tiny_wan.draw_camera(plan)
+    np.save(os.path.join(folder, "poses.npy"), poses)
+    np.save(os.path.join(folder, "intrinsics.npy"), lenses)
 
 
 def describe(plan, experts):

@@ -2,9 +2,11 @@
 
 A plan has the keys kind (see KINDS), dit, text, vae (configs), scheduler, shift, boundary, tokenizer, seed and
 request (what a user asks for: prompt, negative, width, height, frames, steps, guidance, guidance_low). Kinds that look
-at pictures have a config clip; last_picture is the size of a picture for the last frame, if there is one.
+at pictures have a config clip; last_picture is the size of a picture for the last frame, if there is one; kinds with a
+camera have camera, the seed of its path.
 """
 
+import glob
 import os
 
 import numpy as np
@@ -17,9 +19,12 @@ from diffusers import (
     WanPipeline,
     WanTransformer3DModel,
 )
+from diffusers.utils import logging
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel
 
+import camera_net
 import tiny_tokenizer
 from golden import noise, randomise
 
@@ -33,9 +38,12 @@ KINDS = {
     "ti2v-image-2.2": ("wan-ti2v", True, False, True),
     "i2v-clip-2.1": ("wan-i2v", True, False, False),
     "flf2v-2.1": ("wan-i2v", True, False, False),
+    "camera-two-experts": ("wan-i2v", True, True, False),
+    "camera-fun": ("wan-i2v", True, False, False),
 }
 # Pictures that the CLIP network sees.
 SEEN = {"i2v-clip-2.1": 1, "flf2v-2.1": 2}
+CAMERAS = {"camera-two-experts": "inject", "camera-fun": "adapter"}
 
 
 def takes_image(plan):
@@ -70,7 +78,22 @@ def build_transformer(plan, seed):
     config = dict(plan["dit"], in_channels=z + 4 + z if image and not per_token else z, out_channels=z)
     config.update(clip_branch(plan))
     model = WanTransformer3DModel(patch_size=(1, 2, 2), text_dim=plan["text"]["d_model"], **config)
-    return randomise(model, seed, TEXT_GAINS)
+    if plan["kind"] in CAMERAS:
+        camera_net.equip(model, CAMERAS[plan["kind"]], camera_features(plan).shape[1])
+    return randomise(model, seed, dict(TEXT_GAINS, **{"cam_scale_layer.weight": 0.5}))
+
+
+def draw_camera(plan):
+    """Poses and intrinsics, some more than are used."""
+    return camera_net.draw_path(plan["request"]["frames"] + 2, plan["camera"], scale=5.0)
+
+
+def camera_features(plan):
+    poses, lenses = draw_camera(plan)
+    kind, q = CAMERAS[plan["kind"]], plan["request"]
+    lenses = lenses if kind == "inject" else camera_net.pixel_lenses(lenses, q["width"], q["height"])
+    make = getattr(camera_net, f"features_{kind}")
+    return make(poses, lenses, q["frames"], q["width"], q["height"], plan["vae"].get("scale_factor_spatial", 8))
 
 
 def build_text(plan, vocab, seed):
@@ -110,10 +133,25 @@ def build(plan):
 
 
 def load(plan, folder):
+    logging.set_verbosity_error()  # it has no class for the camera's tensors and would list them
     kind = WanImageToVideoPipeline if takes_image(plan) else WanPipeline
     pipe = kind.from_pretrained(folder, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
+    if plan["kind"] in CAMERAS:
+        for name in ("transformer", "transformer_2"):
+            if getattr(pipe, name) is not None:
+                follow_camera(plan, getattr(pipe, name), os.path.join(folder, name))
     return pipe
+
+
+def follow_camera(plan, model, folder):
+    """Load what from_pretrained leaves in the file, and take the path."""
+    kind, features, stored = CAMERAS[plan["kind"]], camera_features(plan), {}
+    camera_net.equip(model, kind, features.shape[1])
+    for path in sorted(glob.glob(os.path.join(folder, "*.safetensors"))):
+        stored.update(load_file(path))
+    model.load_state_dict({k: v.float() for k, v in stored.items()})
+    camera_net.steer(model, kind, features)
 
 
 def draw_noise(plan):
