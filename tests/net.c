@@ -68,9 +68,10 @@ typedef struct NetRun {
     void *context;
 } NetRun;
 
-static SnugStatus read_unit(void *owner, int32_t unit, void *to, SnugError *err)
+static SnugStatus read_unit(void *owner, int32_t unit, size_t from, size_t bytes, void *to,
+                            SnugError *err)
 {
-    return weight_table_read(&((NetRun *)owner)->net->table, unit, to, err);
+    return weight_table_read(&((NetRun *)owner)->net->table, unit, from, bytes, to, err);
 }
 
 static SnugStatus read_row(void *owner, const Weight *w, int64_t row, void *to, SnugError *err)
@@ -184,7 +185,6 @@ SnugStatus net_run(Net *net, NetRecipe *recipe, NetOutput *output, void *context
                               .trace = &p.trace,
                               .placement = &p.placement,
                               .schedule = &p.schedule,
-                              .unit_bytes = p.bytes,
                               .device_base = slab.base,
                               .n_readers = 2,
                               .owner = &run,

@@ -39,15 +39,18 @@ static double moved_in_full(const Trace *t, int32_t stage, const StageWeights *w
 static void take_if_faster(Curve *c, Point *p)
 {
     const double seconds = layout_seconds(c->plan);
-    if (p->seconds >= 0 && p->seconds <= seconds) return;
-    p->seconds = seconds;
-    p->stall = p->moved = 0;
     const Residency *r = &c->plan->schedule.loads;
+    double moved = 0;
+    for (int32_t s = 0; s < r->n_stages; s++)
+        moved += moved_in_full(&c->plan->trace, s, &r->stages[s]);
+    const bool same = p->seconds >= 0 && fabs(p->seconds - seconds) <= 0.005 * seconds;
+    if (same ? moved >= p->moved : p->seconds >= 0 && p->seconds <= seconds) return;
+    p->seconds = seconds;
+    p->moved = moved;
+    p->stall = 0;
     const double share = seconds / c->plan->schedule.seconds; /* of a sketch, in full */
-    for (int32_t s = 0; s < r->n_stages; s++) {
+    for (int32_t s = 0; s < r->n_stages; s++)
         p->stall += share * r->stages[s].stall_seconds;
-        p->moved += moved_in_full(&c->plan->trace, s, &r->stages[s]);
-    }
 }
 
 /* Smallest and ample room over all ways. */
@@ -86,7 +89,7 @@ static SnugStatus fill_points(Curve *c, const RunKnobs *knobs, int n, SnugError 
     }
     for (int k = 1; k < POINTS; k++) /* a larger budget can do what a smaller one can */
         if (c->point[k - 1].seconds >= 0 &&
-            (c->point[k].seconds < 0 || c->point[k].seconds > c->point[k - 1].seconds)) {
+            (c->point[k].seconds < 0 || c->point[k].seconds > 1.01 * c->point[k - 1].seconds)) {
             const size_t room = c->point[k].room;
             c->point[k] = c->point[k - 1];
             c->point[k].room = room;

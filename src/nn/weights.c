@@ -45,10 +45,12 @@ static SnugStatus check_finite(BoundWeight *b, const void *data, SnugError *err)
     return SNUG_OK;
 }
 
-SnugStatus weight_table_read(const WeightTable *table, int32_t unit, void *to, SnugError *err)
+SnugStatus weight_table_read(const WeightTable *table, int32_t unit, size_t from, size_t bytes,
+                             void *to, SnugError *err)
 {
     for (BoundWeight *b = table->units[unit].first; b; b = b->next) {
-        unsigned char *at = (unsigned char *)to + b->weight.unit_offset;
+        if (b->weight.unit_offset < from || b->weight.unit_offset - from >= bytes) continue;
+        unsigned char *at = (unsigned char *)to + (b->weight.unit_offset - from);
         TRY(checkpoint_read(b->checkpoint, b->entry, 0, b->weight.bytes, at, err));
         checkpoint_forget(b->checkpoint, b->entry);
         TRY(check_finite(b, at, err));

@@ -28,7 +28,7 @@ struct Follow {
     LoadTime *times; /* [device loads] */
     /* compute thread only */
     int32_t next_op, segment, next_load;
-    int32_t *load_of; /* [units]: device load that holds the unit now */
+    int32_t *load_of; /* [units]: device load of a part of the unit as it lies now */
     FollowStats stats;
     /* copier only */
     int32_t *host_load_of; /* [units] */
@@ -74,7 +74,7 @@ static void finish(Follow *f, Tier *tier, int32_t i, SnugStatus status, const Sn
     }
     if (status == SNUG_OK) {
         tier->ended[i] = true;
-        tier->bytes += (double)f->o.unit_bytes[tier->plan->loads[i].unit];
+        tier->bytes += (double)tier->plan->loads[i].bytes;
         while (tier->done < tier->plan->n_loads && tier->ended[tier->done])
             tier->done++;
     }
@@ -100,8 +100,8 @@ static void *reader(void *context)
         SnugError err = { { 0 } };
         tell(f, two, i, false);
         const double begin = now_seconds();
-        const SnugStatus status =
-            f->o.read_unit(f->o.owner, load->unit, tier->base + load->offset, &err);
+        const SnugStatus status = f->o.read_unit(f->o.owner, load->unit, load->from, load->bytes,
+                                                 tier->base + load->offset, &err);
         const double end = now_seconds();
         if (status == SNUG_OK) tell(f, two, i, true);
         pthread_mutex_lock(&f->lock);
@@ -122,7 +122,8 @@ static const unsigned char *await_host(Follow *f, int32_t i)
     while (!f->stop && !f->failed && f->host.done < f->next_host_load)
         pthread_cond_wait(&f->moved, &f->lock);
     if (f->stop || f->failed) return NULL;
-    return f->host.base + h->loads[f->host_load_of[f->device.plan->loads[i].unit]].offset;
+    const Load *load = &f->device.plan->loads[i];
+    return f->host.base + h->loads[f->host_load_of[load->unit]].offset + load->from;
 }
 
 static void *copier(void *context)
@@ -137,8 +138,8 @@ static void *copier(void *context)
         SnugError err = { { 0 } };
         tell(f, false, i, false);
         const double begin = now_seconds();
-        const SnugStatus status = f->o.copy(f->o.owner, f->device.base + load->offset, from,
-                                            f->o.unit_bytes[load->unit], &err);
+        const SnugStatus status =
+            f->o.copy(f->o.owner, f->device.base + load->offset, from, load->bytes, &err);
         const double end = now_seconds();
         if (status == SNUG_OK) tell(f, false, i, true);
         pthread_mutex_lock(&f->lock);
@@ -281,7 +282,7 @@ static SnugStatus get_weights(Follow *f, const Op *op, OpPlaces *places, SnugErr
     while (f->next_load < r->n_loads && r->loads[f->next_load].need <= f->next_op) {
         const Load *load = &r->loads[f->next_load];
         f->load_of[load->unit] = f->next_load++;
-        see_peak(&f->stats.slab_peak_bytes, load->offset + f->o.unit_bytes[load->unit]);
+        see_peak(&f->stats.slab_peak_bytes, load->offset + load->bytes);
     }
     if (f->next_load != before) TRY(wait_loads(f, f->next_load, err));
     for (int i = 0; i < op->n_weights; i++) {
@@ -290,7 +291,8 @@ static SnugStatus get_weights(Follow *f, const Op *op, OpPlaces *places, SnugErr
         const int32_t load = f->load_of[w->unit];
         if (load < 0)
             return error_set(err, SNUG_ERR_INTERNAL, "%s is used but was never planned", w->name);
-        places->weight[i] = f->device.base + r->loads[load].offset + w->unit_offset;
+        const Load *part = &r->loads[load]; /* any part: they lie side by side */
+        places->weight[i] = f->device.base + (part->offset - part->from) + w->unit_offset;
     }
     return SNUG_OK;
 }
@@ -414,7 +416,7 @@ static size_t host_peak(const Follow *f)
     const Residency *h = f->host.plan;
     size_t peak = 0;
     for (int32_t i = 0; i < f->host.claimed; i++)
-        see_peak(&peak, h->loads[i].offset + f->o.unit_bytes[h->loads[i].unit]);
+        see_peak(&peak, h->loads[i].offset + h->loads[i].bytes);
     return peak;
 }
 

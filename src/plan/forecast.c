@@ -37,12 +37,12 @@ static double ended(const Sim *sim, int32_t op, int32_t n_known)
     return clock_at(sim->clock, op + 1) + stall_before(sim, op, n_known);
 }
 
-static double read_seconds(Sim *sim, int32_t unit)
+static double read_seconds(Sim *sim, const Load *load)
 {
-    const double rate =
-        sim->read[unit] ? sim->costs->again_bytes_per_second : sim->costs->first_bytes_per_second;
-    sim->read[unit] = true;
-    return (double)sim->unit_bytes[unit] / rate;
+    const double rate = sim->read[load->unit] ? sim->costs->again_bytes_per_second
+                                              : sim->costs->first_bytes_per_second;
+    if (load->from + load->bytes == sim->unit_bytes[load->unit]) sim->read[load->unit] = true;
+    return (double)load->bytes / rate;
 }
 
 /* When load i's unit is in host memory. */
@@ -53,7 +53,7 @@ static double in_host(Sim *sim, int32_t i)
         const Load *load = &h->loads[sim->next_host];
         const double free = load->after >= 0 ? sim->done[load->after] : 0.0;
         if (free > sim->disk_free) sim->disk_free = free;
-        sim->disk_free += read_seconds(sim, load->unit);
+        sim->disk_free += read_seconds(sim, load);
     }
     return sim->disk_free;
 }
@@ -67,9 +67,9 @@ static LoadTime run_load(Sim *sim, int32_t i)
     if (sim->host) {
         const double there = in_host(sim, i);
         if (there > begin) begin = there;
-        length = (double)sim->unit_bytes[load->unit] / sim->costs->copy_bytes_per_second;
+        length = (double)load->bytes / sim->costs->copy_bytes_per_second;
     } else
-        length = read_seconds(sim, load->unit);
+        length = read_seconds(sim, load);
     sim->link_free = sim->done[i] = begin + length;
     const double before = i ? sim->stall[i - 1] : 0.0;
     const double wanted = clock_at(sim->clock, load->need) + before;

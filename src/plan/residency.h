@@ -17,12 +17,13 @@
 #include "plan/constraints.h"
 #include "plan/uses.h"
 
-/** One transfer: unit `unit` to `offset` in the slab. Ordered by `need`. */
+/** One transfer: bytes [from, from + bytes) of a unit to `offset` in the slab. Ordered by `need`. */
 typedef struct Load {
     int32_t unit;
+    int32_t use;   /**< index of the use it is for: parts of one use lie side by side */
     int32_t after; /**< may begin when this time is past (-1: at once) */
     int32_t need;  /**< must have ended before this time */
-    size_t offset;
+    size_t offset, from, bytes;
 } Load;
 
 /** What a stage does with its weights. */

@@ -10,13 +10,14 @@
 #include "base/size.h"
 #include "plan/follow.h"
 
-enum { PROGRAM_UNITS = 12, PROGRAM_TENSORS = 4096, PROGRAM_LIVE = 6 };
+enum { PROGRAM_UNITS = 12, PROGRAM_WEIGHTS = 5, PROGRAM_TENSORS = 4096, PROGRAM_LIVE = 6 };
 
 typedef struct Program {
     uint64_t seed;
     int n_units;
     bool streams; /* steps repeat: units are used again and again */
-    Weight weight[PROGRAM_UNITS];
+    Weight weight[PROGRAM_UNITS][PROGRAM_WEIGHTS];
+    int n_weights[PROGRAM_UNITS];
     size_t unit_bytes[PROGRAM_UNITS];
     int version[PROGRAM_TENSORS];  /* of the contents: counts mutations */
     size_t bytes[PROGRAM_TENSORS]; /* of whole buffers */
@@ -35,6 +36,23 @@ static inline int64_t dice(Dice *d, int64_t n)
     return (int64_t)((d->state >> 33) % (uint64_t)n);
 }
 
+/* Cut a unit into weights, each a multiple of 64 bytes. */
+static inline void program_cut(Program *p, Dice *d, int unit)
+{
+    const size_t all = p->unit_bytes[unit];
+    size_t at = 0;
+    int n = 0;
+    while (at < all) {
+        const size_t left = all - at;
+        const bool last = n == PROGRAM_WEIGHTS - 1 || dice(d, 4) == 0;
+        const size_t bytes = last ? left : 64 * (size_t)(1 + dice(d, (int64_t)(left / 64)));
+        p->weight[unit][n++] =
+            (Weight){ .name = "w", .bytes = bytes, .unit = unit, .unit_offset = at };
+        at += bytes;
+    }
+    p->n_weights[unit] = n;
+}
+
 static inline void program_init(Program *p, uint64_t seed)
 {
     *p = (Program){ .seed = seed };
@@ -44,7 +62,7 @@ static inline void program_init(Program *p, uint64_t seed)
     const bool equal = dice(&d, 2) == 0;
     for (int i = 0; i < p->n_units; i++) {
         p->unit_bytes[i] = i && equal ? p->unit_bytes[0] : 64 * (size_t)(1 + dice(&d, 60));
-        p->weight[i] = (Weight){ .name = "w", .bytes = p->unit_bytes[i], .unit = i };
+        program_cut(p, &d, i);
     }
 }
 
@@ -86,14 +104,14 @@ static inline SnugStatus program_execute(void *self, const Op *op, const OpPlace
         p->n_wrong += !program_holds(places->in[i], tensor_bytes(op->in[i]), op->in[i].id,
                                      p->version[op->in[i].id], (size_t)op->in[i].first);
     for (int i = 0; i < op->n_weights; i++)
-        p->n_wrong +=
-            !program_holds(places->weight[i], op->weight[i]->bytes, -1 - op->weight[i]->unit, 0, 0);
+        p->n_wrong += !program_holds(places->weight[i], op->weight[i]->bytes,
+                                     -1 - op->weight[i]->unit, 0, op->weight[i]->unit_offset / 4);
     if (op->workspace_bytes) memset(places->workspace, 0xee, op->workspace_bytes);
     if (op->mutates) p->version[op->out.id]++;
     program_fill(places->out, tensor_bytes(op->out), op->out.id, p->version[op->out.id], 0);
     for (int i = 0; i < op->n_weights; i++) /* still there when the work is done */
-        p->n_wrong +=
-            !program_holds(places->weight[i], op->weight[i]->bytes, -1 - op->weight[i]->unit, 0, 0);
+        p->n_wrong += !program_holds(places->weight[i], op->weight[i]->bytes,
+                                     -1 - op->weight[i]->unit, 0, op->weight[i]->unit_offset / 4);
     p->n_executed++;
     return SNUG_OK;
 }
@@ -107,6 +125,11 @@ static inline Device program_device(Program *p)
 }
 
 /* ---- the recipe ----------------------------------------------------------------------------- */
+
+static inline const Weight *program_weight(const Program *p, Dice *d, int64_t unit)
+{
+    return &p->weight[unit][dice(d, p->n_weights[unit])];
+}
 
 /* One operation on one or two of the live tensors, with none to two units; its result takes a live place. */
 static inline void program_op(Run *r, Program *p, Dice *d, Tensor *live, int64_t unit)
@@ -128,8 +151,9 @@ static inline void program_op(Run *r, Program *p, Dice *d, Tensor *live, int64_t
         op.mutates = true;
         op.out = live[a];
     }
-    if (unit >= 0) op.weight[op.n_weights++] = &p->weight[unit % p->n_units];
-    if (unit >= 0 && dice(d, 4) == 0) op.weight[op.n_weights++] = &p->weight[dice(d, p->n_units)];
+    if (unit >= 0) op.weight[op.n_weights++] = program_weight(p, d, unit % p->n_units);
+    if (unit >= 0 && dice(d, 4) == 0)
+        op.weight[op.n_weights++] = program_weight(p, d, dice(d, p->n_units));
     op.flops = 1;
     const Tensor out = run_op(r, &op);
     if (!tensor_exists(out)) return;
@@ -142,8 +166,9 @@ static inline void program_part(Run *r, Program *p, Tensor *live, uint64_t seed)
 {
     Dice d = { seed };
     const int64_t n = 1 + dice(&d, 6);
-    for (int64_t i = 0; i < n; i++)
-        program_op(r, p, &d, live, dice(&d, 3) ? dice(&d, p->n_units) : -1);
+    const int64_t own = dice(&d, 2) ? (int64_t)(seed % (uint64_t)p->n_units) : -1;
+    for (int64_t i = 0; i < n; i++) /* some blocks have a unit of their own, as in networks */
+        program_op(r, p, &d, live, own >= 0 ? own : dice(&d, 3) ? dice(&d, p->n_units) : -1);
 }
 
 /* A stage: steps of blocks; a block's operations follow from its own seed, so that many are equal. */

@@ -56,10 +56,13 @@ static SnugStatus plan(const Case *c, Residency *out, size_t slab)
     return plan_by(c, out, slab, SAFE);
 }
 
-static bool overlap(const Case *c, const Load *a, const Load *b)
+/* Bytes of the weight that begins at byte `from` of a unit. */
+static size_t weight_bytes(const Program *p, int32_t unit, size_t from)
 {
-    const size_t *bytes = c->program.unit_bytes;
-    return a->offset < b->offset + bytes[b->unit] && b->offset < a->offset + bytes[a->unit];
+    int i = 0;
+    while (p->weight[unit][i].unit_offset != from)
+        i++;
+    return p->weight[unit][i].bytes;
 }
 
 /* From the moment it may begin until operation `last` a load lies above all activations. */
@@ -80,26 +83,43 @@ static void check_loads(const Case *c, const Residency *r)
         CHECK(i == 0 || r->loads[i - 1].need <= load->need);
         CHECK(load->after < load->need); /* else both would wait forever */
         CHECK(load->offset % 64 == 0);
-        CHECK(load->offset + c->program.unit_bytes[load->unit] <= r->top);
+        CHECK(load->bytes > 0 && load->from + load->bytes <= c->program.unit_bytes[load->unit]);
+        CHECK(load->offset >= load->from && load->offset + load->bytes <= r->top);
         check_clear(c, load, load->need);
     }
 }
 
-/* At operation `op` the loads below `n` have ended; any other whose `after` < op may be running. */
-static void check_use(const Case *c, const Residency *r, int32_t op, int32_t n, int32_t unit)
+/* The load that brought byte `from` of a unit, among the first `n`. */
+static int32_t find_load(const Residency *r, int32_t n, int32_t unit, size_t from)
 {
-    int32_t at = n - 1;
-    while (at >= 0 && r->loads[at].unit != unit)
-        at--;
+    for (int32_t i = n - 1; i >= 0; i--) {
+        const Load *load = &r->loads[i];
+        if (load->unit == unit && load->from <= from && from < load->from + load->bytes) return i;
+    }
+    return -1;
+}
+
+/* At operation `op` the loads below `n` have ended; any other whose `after` < op may be running. */
+static void check_use(const Case *c, const Residency *r, int32_t op, int32_t n, int32_t unit,
+                      size_t from)
+{
+    const int32_t at = find_load(r, n, unit, from);
     if (at < 0) fail_msg("operation %d uses unit %d before any load", op, unit);
-    check_clear(c, &r->loads[at], op);
-    for (int32_t i = at + 1; i < r->n_loads && (i < n || r->loads[i].after < op); i++)
-        if (overlap(c, &r->loads[at], &r->loads[i]))
-            fail_msg("operation %d uses unit %d, load %d of unit %d overwrites it", op, unit, i,
-                     r->loads[i].unit);
-    for (int32_t i = n; i < r->n_loads; i++) /* later ones may begin early too */
-        if (r->loads[i].after < op && overlap(c, &r->loads[at], &r->loads[i]))
-            fail_msg("operation %d uses unit %d, load %d may overwrite it", op, unit, i);
+    const Load *load = &r->loads[at];
+    check_clear(c, load, op);
+    for (int32_t i = n - 1; i > at; i--) /* any part tells where the unit lies */
+        if (r->loads[i].unit == unit)
+            CHECK(r->loads[i].offset - r->loads[i].from == load->offset - load->from);
+    const size_t begin = load->offset - load->from + from,
+                 end = begin + weight_bytes(&c->program, unit, from);
+    CHECK(end <= load->offset + load->bytes);       /* weights come whole */
+    for (int32_t i = at + 1; i < r->n_loads; i++) { /* later ones may begin early too */
+        const Load *other = &r->loads[i];
+        if (i >= n && other->after >= op) continue;
+        if (begin < other->offset + other->bytes && other->offset < end)
+            fail_msg("operation %d uses unit %d, load %d of unit %d may overwrite it", op, unit, i,
+                     other->unit);
+    }
 }
 
 static void check_schedule(const Case *c, const Residency *r, size_t slab)
@@ -116,11 +136,11 @@ static void check_schedule(const Case *c, const Residency *r, size_t slab)
             while (n < r->n_loads && r->loads[n].need <= at)
                 n++;
             for (int k = 0; k < op->n_units; k++)
-                check_use(c, r, at, n, t->units[seg->first_unit + op->unit[k]]);
+                check_use(c, r, at, n, t->units[seg->first_unit + op->unit[k]], op->unit_from[k]);
         }
     }
     for (int32_t i = 0; i < r->n_loads; i++)
-        bytes += (double)c->program.unit_bytes[r->loads[i].unit];
+        bytes += (double)r->loads[i].bytes;
     for (int32_t s = 0; s < t->n_stages; s++) {
         CHECK(r->stages[s].bound_bytes <= r->stages[s].moved_bytes);
         CHECK(r->stages[s].top <= r->top);
@@ -247,7 +267,7 @@ static void plan_short(const Short *s, double *moved, double *bound)
                   .stage_begin = stage_begin,
                   .n_stages = 1 };
     for (int i = 0; i < s->n; i++)
-        list[i] = (UnitUse){ s->use[i], i, i, INT32_MAX };
+        list[i] = (UnitUse){ .unit = s->use[i], .first = i, .last = i, .next = INT32_MAX };
     CHECK(uses_link(&uses, s->n_units, &err) == SNUG_OK);
     const size_t floor[1] = { 0 };
     const ResidencyTask task = { .uses = &uses,
