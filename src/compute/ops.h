@@ -79,6 +79,7 @@ Tensor op_group_norm(Run *r, Tensor x, Tensor moments, const Weight *weight, con
 
 /* ---- elementwise (ops_elementwise.c) -------------------------------------------------------- */
 
+/** x + y; a y with fewer values (rows) is repeated over the leading dimensions of x. */
 Tensor op_add(Run *r, Tensor x, Tensor y);
 /** x[.., n] + weight with n elements, repeated over the leading dimensions; of a weight with more
  *  rows than x (positions) the first ones. */

@@ -4,7 +4,9 @@
 Tensor op_add(Run *r, Tensor x, Tensor y)
 {
     Op op = op_like(OP_ADD, x);
-    if (!op_require(r, OP_ADD, shape_equal(x.shape, y.shape), "the shapes differ", y))
+    const int64_t n = tensor_exists(y) ? tensor_count(y) : 0;
+    const bool repeats = n > 0 && tensor_cols(x) == tensor_cols(y) && tensor_count(x) % n == 0;
+    if (!op_require(r, OP_ADD, shape_equal(x.shape, y.shape) || repeats, "the shapes differ", y))
         return NO_TENSOR;
     op.n_in = 2;
     op.in[1] = y;

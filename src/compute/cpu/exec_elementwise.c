@@ -24,9 +24,22 @@ static void add_span(void *context, int64_t first, int64_t n)
     c->cpu->kernels.add(output(c) + first, input(c, 0) + first, input(c, 1) + first, n);
 }
 
+/* y again and again: rows of n values. */
+static void add_rows(void *context, int64_t first, int64_t count)
+{
+    const Call *c = context;
+    const int64_t n = tensor_count(c->op->in[1]);
+    for (int64_t at = first * n; at < (first + count) * n; at += n)
+        c->cpu->kernels.add(output(c) + at, input(c, 0) + at, input(c, 1), n);
+}
+
 SnugStatus cpu_exec_add(Call *c)
 {
-    split_flat(c, add_span);
+    const int64_t n = tensor_count(c->op->in[1]), total = tensor_count(c->op->out);
+    if (n == total)
+        split_flat(c, add_span);
+    else
+        rows_split(c->cpu->pool, total / n, n, add_rows, c);
     return SNUG_OK;
 }
 
