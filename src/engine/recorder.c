@@ -90,9 +90,9 @@ static const Load *load_at(const Recorder *r, bool host, int32_t i)
 
 static void book_load(Recorder *r, bool host, int32_t i, bool in)
 {
-    const int32_t unit = load_at(r, host, i)->unit;
-    const int row = r->row[r->part_of[unit]][host ? LEDGER_HOST : LEDGER_DEVICE];
-    const int64_t bytes = (int64_t)r->job->unit_bytes[unit];
+    const Load *load = load_at(r, host, i);
+    const int row = r->row[r->part_of[load->unit]][host ? LEDGER_HOST : LEDGER_DEVICE];
+    const int64_t bytes = (int64_t)load->bytes;
     ledger_book(&r->job->engine->ledger, row, in ? bytes : -bytes);
 }
 

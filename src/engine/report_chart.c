@@ -163,7 +163,7 @@ static void add_transfers(const Chart *c)
                 bytes = 0;
             }
             if (times[i].end > span.end) span.end = times[i].end;
-            bytes += c->r->job->unit_bytes[unit];
+            bytes += loads->loads[i].bytes;
             n++;
         }
         if (n) add_bar(c, &span, part, bytes, n);

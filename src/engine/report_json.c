@@ -68,7 +68,7 @@ static void add_tier(TextBuilder *b, const RunRecord *r, const Residency *loads,
         }
         if (!row.n) row = (Row){ .part = part, .begin = times[i].begin };
         row.end = times[i].end > row.end ? times[i].end : row.end;
-        row.bytes += r->job->unit_bytes[unit];
+        row.bytes += loads->loads[i].bytes;
         row.n++;
     }
     if (row.n) add_row(b, &row, tier, first);

@@ -16,7 +16,7 @@ typedef struct Walk {
 
 static size_t bytes_of(const Walk *w, int32_t load)
 {
-    return w->recorder->job->unit_bytes[w->plan->schedule.loads.loads[load].unit];
+    return w->plan->schedule.loads.loads[load].bytes;
 }
 
 /* Move on to the begin of `op`. */

@@ -292,23 +292,6 @@ static void note_use(Work *w, int32_t j)
     if (b->next == INT32_MAX) w->at[use->unit] = SIZE_MAX; /* done with */
 }
 
-/* Last time at which a block's contents in [begin, end) were used. */
-static int32_t last_use(const Work *w, const Block *b, size_t begin, size_t end)
-{
-    const UnitUse *use = &w->uses->list[b->use];
-    if (!use->n_parts) return use->last;
-    const UnitPart *part = w->uses->parts + use->first_part;
-    const size_t bytes = w->task->unit_bytes[b->unit];
-    int32_t last = -1;
-    for (int32_t i = 0; i < use->n_parts; i++) {
-        const size_t from = b->base + part[i].from,
-                     to = b->base + (i + 1 < use->n_parts ? part[i + 1].from : bytes);
-        if (from >= end || to <= begin) continue;
-        if (use->base + part[i].last > last) last = use->base + part[i].last;
-    }
-    return last;
-}
-
 /* Bytes [from, to) of the unit that use `j` waits for at time `need`. */
 static void emit(Work *w, const StageView *v, const Window *x, int32_t j, size_t from, size_t to,
                  int32_t need)
@@ -325,7 +308,8 @@ static void emit(Work *w, const StageView *v, const Window *x, int32_t j, size_t
         const Block *b = &w->blocks[i];
         if (b->begin >= end || b->end <= begin) continue;
         const int32_t last =
-            last_use(w, b, b->begin > begin ? b->begin : begin, b->end < end ? b->end : end);
+            uses_last(w->uses, b->use, (b->begin > begin ? b->begin : begin) - b->base,
+                      (b->end < end ? b->end : end) - b->base);
         if (last > load.after) load.after = last;
     }
     int32_t at = w->out->n_loads++;

@@ -161,6 +161,20 @@ SnugStatus uses_of_trace(Uses *out, const Trace *t, int32_t n_units, SnugError *
     return uses_link(out, n_units, err);
 }
 
+int32_t uses_last(const Uses *uses, int32_t index, size_t begin, size_t end)
+{
+    const UnitUse *use = &uses->list[index];
+    if (!use->n_parts) return use->last;
+    const UnitPart *part = uses->parts + use->first_part;
+    int32_t last = -1;
+    for (int32_t i = 0; i < use->n_parts; i++) {
+        const bool after = part[i].from >= end,
+                   before = i + 1 < use->n_parts && part[i + 1].from <= begin;
+        if (!after && !before && use->base + part[i].last > last) last = use->base + part[i].last;
+    }
+    return last;
+}
+
 void uses_release(Uses *uses)
 {
     heap_give(uses->heap, uses->list);

@@ -40,6 +40,9 @@ SNUG_MUST_USE SnugStatus uses_of_trace(Uses *out, const Trace *trace, int32_t n_
                                        SnugError *err);
 void uses_release(Uses *uses);
 
+/** Last time at which use `index` needs anything in bytes [begin, end) of its unit. */
+int32_t uses_last(const Uses *uses, int32_t index, size_t begin, size_t end);
+
 /** Fill in every `next`. SNUG_ERR_MEMORY. */
 SNUG_MUST_USE SnugStatus uses_link(Uses *uses, int32_t n_units, SnugError *err);
 
