@@ -7,7 +7,7 @@
 #define MODELS_AUTOENCODER_KL_H
 
 #include "base/json.h"
-#include "nn/layers.h"
+#include "nn/picture.h"
 
 enum { KL_MAX_LEVELS = 8, KL_MAX_RES = 9, KL_MAX_Z = 64 };
 
@@ -21,18 +21,14 @@ typedef struct KlConfig {
     float scale, shift;              /**< latent = (z - shift) * scale */
 } KlConfig;
 
-typedef struct KlNorm {
-    const Weight *weight, *bias;
-} KlNorm;
-
 typedef struct KlRes {
-    KlNorm norm1, norm2;
+    NormWeights norm1, norm2;
     Conv conv1, conv2, shortcut;
     bool has_shortcut;
 } KlRes;
 
 typedef struct KlAttention {
-    KlNorm norm;
+    NormWeights norm;
     Linear q, k, v, o;
 } KlAttention;
 
@@ -46,7 +42,7 @@ typedef struct KlLevel {
 /** Encoder or decoder. Levels in the order of running. */
 typedef struct KlCoder {
     Conv in, out;
-    KlNorm norm_out;
+    NormWeights norm_out;
     KlRes mid[2];
     KlAttention attention;
     KlLevel level[KL_MAX_LEVELS];

@@ -76,25 +76,14 @@ int autoencoder_kl_factor(const KlConfig *cfg)
 
 /* ---- weights -------------------------------------------------------------------------------- */
 
-static KlNorm norm_weights(Weights *w, const char *name, int64_t c)
-{
-    char full[96];
-    KlNorm norm;
-    (void)snprintf(full, sizeof full, "%s.weight", name);
-    norm.weight = weights_tensor(w, full, SHAPE(c));
-    (void)snprintf(full, sizeof full, "%s.bias", name);
-    norm.bias = weights_tensor(w, full, SHAPE(c));
-    return norm;
-}
-
 /* A unit of its own: what the plan keeps or streams. */
 static void res_weights(KlRes *b, Weights *w, const char *coder, const char *name, int64_t in,
                         int64_t out)
 {
     weights_unit(w, "%s.%s", coder, name);
-    b->norm1 = norm_weights(w, "norm1", in);
+    b->norm1 = nn_norm_weights(w, "norm1", in);
     weights_conv(w, &b->conv1, "conv1", in, out, 1, 3, 3, BIAS);
-    b->norm2 = norm_weights(w, "norm2", out);
+    b->norm2 = nn_norm_weights(w, "norm2", out);
     weights_conv(w, &b->conv2, "conv2", out, out, 1, 3, 3, BIAS);
     b->has_shortcut = in != out;
     if (b->has_shortcut) weights_conv(w, &b->shortcut, "conv_shortcut", in, out, 1, 1, 1, BIAS);
@@ -105,7 +94,7 @@ static void attention_weights(KlAttention *a, Weights *w, const char *coder, int
 {
     weights_unit(w, "%s.mid_block.attentions.0", coder);
     const bool old = weights_has(w, "query.weight");
-    a->norm = norm_weights(w, "group_norm", c);
+    a->norm = nn_norm_weights(w, "group_norm", c);
     weights_linear(w, &a->q, old ? "query" : "to_q", c, c, BIAS);
     weights_linear(w, &a->k, old ? "key" : "to_k", c, c, BIAS);
     weights_linear(w, &a->v, old ? "value" : "to_v", c, c, BIAS);
@@ -150,7 +139,7 @@ static void encoder_weights(AutoencoderKl *m, Weights *w)
                       cfg->channels[i], i < last);
     mid_weights(cfg, k, w, "encoder");
     weights_unit(w, "encoder");
-    k->norm_out = norm_weights(w, "conv_norm_out", cfg->channels[last]);
+    k->norm_out = nn_norm_weights(w, "conv_norm_out", cfg->channels[last]);
     weights_conv(w, &k->out, "conv_out", cfg->channels[last], 2 * cfg->z, 1, 3, 3, BIAS);
     weights_prefix(w, "%s", "");
     if (cfg->quant) weights_conv(w, &m->quant, "quant_conv", 2 * cfg->z, 2 * cfg->z, 1, 1, 1, BIAS);
@@ -171,7 +160,7 @@ static void decoder_weights(AutoencoderKl *m, Weights *w)
         level_weights(&k->level[i], w, "decoder", i, cfg->res + 1,
                       cfg->channels[i ? last - i + 1 : last], cfg->channels[last - i], i < last);
     weights_unit(w, "decoder");
-    k->norm_out = norm_weights(w, "conv_norm_out", cfg->channels[0]);
+    k->norm_out = nn_norm_weights(w, "conv_norm_out", cfg->channels[0]);
     weights_conv(w, &k->out, "conv_out", cfg->channels[0], 3, 1, 3, 3, BIAS);
 }
 
