@@ -33,6 +33,23 @@ Tensor stepper_step(Run *r, Stepper *stepper, const Scheduler *s, int i, Tensor 
     return stepper->slot[SLOT_X];
 }
 
+void stepper_live(const Scheduler *s, int next, bool live[SLOT_COUNT])
+{
+    bool written[SLOT_COUNT] = { [SLOT_X] = true, [SLOT_V] = true };
+    for (int slot = 0; slot < SLOT_COUNT; slot++)
+        live[slot] = false;
+    for (int i = next; i < s->n; i++) {
+        StepProgram program;
+        scheduler_step(s, i, &program);
+        for (int k = 0; k < program.n; k++) {
+            const StepSum *sum = &program.sum[k];
+            for (int t = 0; t < sum->n; t++)
+                if (!written[sum->from[t]]) live[sum->from[t]] = true;
+            written[sum->to] = true;
+        }
+    }
+}
+
 Tensor stepper_mix(Run *r, float sigma, Tensor data, Tensor noise)
 {
     const float coef[] = { 1.0f - sigma, sigma };

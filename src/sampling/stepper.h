@@ -26,6 +26,10 @@ void stepper_init(Stepper *stepper);
  *  for step i + 1. Steps are taken in order from s->first; a repeated run needs stepper_init. */
 Tensor stepper_step(Run *r, Stepper *stepper, const Scheduler *s, int i, Tensor x, Tensor v);
 
+/** Which latents beside x the steps from `next` on still read: what must be kept of a run between two
+ *  steps. SLOT_X and SLOT_V are never among them. */
+void stepper_live(const Scheduler *s, int next, bool live[SLOT_COUNT]);
+
 /** data, level `sigma`: (1 - sigma) * data + sigma * noise, where image to image begins. */
 Tensor stepper_mix(Run *r, float sigma, Tensor data, Tensor noise);
 

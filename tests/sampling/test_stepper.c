@@ -135,6 +135,34 @@ TEST(stepper, does_what_the_programs_say)
     }
 }
 
+/* Everything else may be lost between two steps: here it is NaN, which would spread. */
+TEST(stepper, live_latents_are_all_that_the_rest_needs)
+{
+    for (int kind = 0; kind < SCHEDULER_KINDS; kind++) {
+        Scheduler s;
+        init(&s, (SchedulerKind)kind, 9, 2);
+        for (int cut = s.first + 1; cut < s.n; cut++) {
+            float whole[SLOT_COUNT][VALUES] = { { 0 } }, rest[SLOT_COUNT][VALUES];
+            bool live[SLOT_COUNT];
+            test_random(whole[SLOT_X], VALUES, -1.0f, 1.0f);
+            stepper_live(&s, cut, live);
+            for (int i = s.first; i < s.n; i++) {
+                if (i == cut)
+                    for (int k = 0; k < SLOT_COUNT; k++)
+                        for (int j = 0; j < VALUES; j++)
+                            rest[k][j] = live[k] || k == SLOT_X ? whole[k][j] : NAN;
+                test_random(whole[SLOT_V], VALUES, -1.0f, 1.0f);
+                step_by_hand(&s, i, whole);
+                if (i < cut) continue;
+                memcpy(rest[SLOT_V], whole[SLOT_V], sizeof rest[0]);
+                step_by_hand(&s, i, rest);
+            }
+            CHECK_CLOSE(rest[SLOT_X], whole[SLOT_X], VALUES, 0);
+            CHECK(!live[SLOT_X] && !live[SLOT_V]);
+        }
+    }
+}
+
 /* Data, corrected sample, next sample. The first step corrects nothing, the last ends at the data:
  * renamings, no operations. */
 TEST(stepper, takes_three_operations_a_step_at_most)
