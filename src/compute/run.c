@@ -91,7 +91,7 @@ bool run_step(Run *r, int i, int n)
 {
     if (r->sketch_steps && r->steps_in_loop == r->sketch_steps) return false;
     r->steps_in_loop++;
-    if (i < n && run_ok(r)) note(r, RUN_STEP, NULL, i, n);
+    if (i < n && run_ok(r)) note(r, RUN_STEP, NULL, i, r->rehearse ? n - r->steps_before : n);
     return i < n && run_ok(r);
 }
 

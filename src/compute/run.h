@@ -70,6 +70,7 @@ typedef struct Run {
     bool rehearse;
     int sketch_steps;          /**< rehearsal only: each loop ends after so many steps; 0: all */
     int steps_in_loop;         /**< steps begun since the last stage */
+    int steps_before;          /**< steps that an earlier run took: of no account to the plan */
     bool taps;                 /**< run_tap records an output */
     const atomic_bool *cancel; /**< may be NULL */
     int32_t n_tensors;         /**< next tensor id */

@@ -32,7 +32,8 @@ struct SnugEngine {
 
 /** Options every pipeline has. */
 typedef struct CommonRequest {
-    const char *output, *audio, *dtype, *save_latents, *taps, *preview, *report;
+    const char *output, *audio, *dtype, *save_latents, *taps, *preview, *report, *checkpoint;
+    int64_t checkpoint_every;
     ConstraintRequest constraints;
 } CommonRequest;
 extern const Option JOB_OPTIONS[];
@@ -52,6 +53,7 @@ struct SnugJob {
     WeightTable weights;
     PipelineContext context;
     PipelineInfo info;
+    struct Resume *resume; /* --checkpoint, else NULL */
     void *prepared;
     size_t *unit_bytes;
     /* of the last run */

@@ -1,5 +1,6 @@
 /* job.c  A request: options by name, and the open files behind it. */
 #include "engine/engine.h"
+#include "engine/resume.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,8 @@ const Option JOB_OPTIONS[] = {
     { { "audio",        SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "sound track for .mp4 (AAC) and .webm (Opus); the file ends with the shorter of sound and video" }, AT(audio) },
     { { "save-latents", SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write the final latents as .npy [C, T, h, w]" }, AT(save_latents) },
     { { "taps",         SNUG_OPTION_PATH, NULL, 0, 0, "DIR",  "write intermediates as .npy for comparison" }, AT(taps) },
+    { { "checkpoint",   SNUG_OPTION_PATH, NULL, 0, 0, "DIR",  "keep the state of the run in this folder; the same request goes on from there, with the same bits" }, AT(checkpoint) },
+    { { "checkpoint-every", SNUG_OPTION_INT, "1", 1, 1000, "N", "keep the state after every N denoising steps" }, AT(checkpoint_every) },
     { { "dtype",        SNUG_OPTION_TEXT, "auto", 0, 0, "TYPE", "type to compute in: auto, f32, bf16, f16; a device without it uses f32 and says so" }, AT(dtype) },
     { { "preview",      SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "small PNG of the latent, rewritten after each step" }, AT(preview) },
     { { "report",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write plan and measurements: .json, or .html to look at" }, AT(report) },
@@ -161,6 +164,7 @@ SnugStatus job_prepare(SnugJob *job, SnugError *err)
                                       .weights = &job->weights,
                                       .preview = job->common.preview != NULL };
     SnugStatus status = choose_dtype(job, err);
+    if (status == SNUG_OK) status = resume_open(job, err);
     if (status == SNUG_OK)
         status = job->pipeline->open(&job->prepared, &job->context, job->request, &job->info, err);
     if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* what is opened here was named as input */
@@ -173,6 +177,8 @@ void job_unprepare(SnugJob *job)
 {
     if (job->prepared) job->pipeline->close(job->prepared);
     job->prepared = NULL;
+    resume_close(job->resume);
+    job->resume = NULL;
     arena_release(&job->arena);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/outfile.h"
+#include "engine/resume.h"
 #include "formats/npy_write.h"
 #include "media/preview.h"
 #include "media/video.h"
@@ -73,6 +74,7 @@ static SnugStatus open_files(Output *o, SnugError *err)
             "output");
     if (!o->frame || (c->preview && !o->small))
         return error_set(err, SNUG_ERR_MEMORY, "no memory for the output");
+    TRY(resume_begin(o->job->resume, err));
     TRY(try_place(heap, c->save_latents, err));
     TRY(try_place(heap, c->preview, err));
     TRY(try_place(heap, c->report, err));
@@ -176,6 +178,7 @@ SnugStatus output_take(Output *o, const Op *op, const void *data, SnugError *err
     const char *name = op->arg.output.name;
     if (strcmp(name, "frame") == 0) return take_frame(o, op, data, err);
     if (strcmp(name, "preview") == 0) return take_preview(o, op, data, err);
+    if (strcmp(name, "keep") == 0) return resume_take(o->job->resume, op, data, err);
     if (strcmp(name, "latents") == 0 && o->job->common.save_latents)
         TRY(write_array(o, o->job->common.save_latents, op->in[0], data, err));
     return o->job->common.taps ? take_tap(o, op, data, err) : SNUG_OK;
@@ -185,7 +188,9 @@ SnugStatus output_commit(Output *o, SnugError *err)
 {
     VideoWriter *video = o->video;
     o->video = NULL; /* freed by commit, also when it fails */
-    return video ? video_writer_commit(video, err) : SNUG_OK;
+    if (video) TRY(video_writer_commit(video, err));
+    resume_done(o->job->resume);
+    return SNUG_OK;
 }
 
 void output_close(Output *o)

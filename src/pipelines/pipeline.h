@@ -6,12 +6,26 @@
 #include "nn/weights.h"
 #include "pipelines/option.h"
 
+/** What is handed out for --checkpoint when a number of steps is done: one run_output named "keep" for
+ *  each tensor, all f32 of one shape, in the order of `names`. The pipeline fills this before. */
+enum { PIPELINE_MAX_KEPT = 8 };
+typedef struct PipelineKeep {
+    int64_t step; /**< steps taken */
+    int n;
+    const char *names[PIPELINE_MAX_KEPT]; /**< rising by bytes; static */
+} PipelineKeep;
+
 /** What a pipeline may use while it prepares. */
 typedef struct PipelineContext {
     Heap *heap;
     Arena *arena;         /**< lives as long as the job is prepared */
     WeightTable *weights; /**< networks are bound here */
     bool preview;         /**< hand out "preview" at each step */
+    int64_t keep_every; /**< hand out the state after so many steps, and after the last; 0: never */
+    PipelineKeep *keep; /**< to be filled then; NULL: never */
+    const Checkpoint
+        *resumed;         /**< state that was kept by an earlier run of this request, or NULL */
+    int64_t resumed_step; /**< steps it has taken, at least 1 */
 } PipelineContext;
 
 /** What the engine needs to know of the result. */

@@ -7,10 +7,10 @@
  * each expert projects the text by itself. */
 #include "pipelines/wan.h"
 
-#include "sampling/guidance.h"
-#include "sampling/stepper.h"
-
 #include <string.h>
+
+#include "pipelines/wan_resume.h"
+#include "sampling/guidance.h"
 
 /* ---- inputs --------------------------------------------------------------------------------- */
 
@@ -139,16 +139,24 @@ typedef struct Told {
     Tensor text[2], seen, condition;
 } Told;
 
+/* What the first step begins with: noise, or what an earlier run left. */
+static Tensor start(Run *r, WanJob *j, Stepper *stepper)
+{
+    return j->context->resumed ? wan_resume_take(r, j, stepper) : initial_noise(r, j);
+}
+
 static Tensor denoise(Run *r, WanJob *j, const Told *told)
 {
     Stepper stepper;
     stepper_init(&stepper);
     Tensor x = NO_TENSOR, mask = NO_TENSOR;
+    const int begin = wan_resume_first(j), n = j->scheduler.n;
     for (int k = 0; k < j->n_experts; k++) {
         WanExpert *e = &j->expert[k];
-        if (e->first == e->end) continue;
+        const int first = e->first > begin ? e->first : begin;
+        if (first >= e->end) continue;
         run_stage(r, e->stage);
-        if (!tensor_exists(x)) x = initial_noise(r, j);
+        if (!tensor_exists(x)) x = start(r, j, &stepper);
         if (j->mode == WAN_IMAGE_CHANNELS && !tensor_exists(mask))
             mask =
                 run_input(r, SHAPE(j->latent_t, j->latent_h, j->latent_w, j->vae.cfg.time_factor),
@@ -156,15 +164,17 @@ static Tensor denoise(Run *r, WanJob *j, const Told *told)
         for (int b = 0; b < (j->guided ? 2 : 1); b++)
             wan_dit_context(r, &e->dit, told->text[b], &e->context[b]);
         wan_dit_scene(r, &e->dit, told->seen, wan_camera_rows, &j->camera, &e->scene);
-        for (int i = e->first; i < e->end && run_step(r, i, j->scheduler.n); i++) {
+        for (int i = first; i < e->end && run_step(r, i, n); i++) {
             Tensor input = network_input(r, j, &x, mask, told->condition);
             Tensor v = velocity(r, j, e, i, input);
             x = stepper_step(r, &stepper, &j->scheduler, i, x, v);
             run_tap(r, "step", i, x);
             if (j->preview) run_output(r, "preview", i, x);
+            if (i + 1 == n && j->mode == WAN_IMAGE_FIRST_FRAME)
+                x = op_write_rows(r, x, 0, told->condition);
+            wan_resume_keep(r, j, &stepper, i + 1, x);
         }
     }
-    if (j->mode == WAN_IMAGE_FIRST_FRAME) x = op_write_rows(r, x, 0, told->condition);
     return x;
 }
 
@@ -178,12 +188,18 @@ static void wan_recipe(Run *r, void *self)
 {
     WanJob *j = self;
     Told told = { .text = { NO_TENSOR, NO_TENSOR } };
+    Tensor x = NO_TENSOR;
+    const int first = wan_resume_first(j), n = j->scheduler.n;
+    r->steps_before = first - j->scheduler.first;
     random_init(&j->random, (uint64_t)j->request->seed);
-    encode_text(r, j, told.text);
-    told.seen = see_image(r, j);
-    told.condition = encode_image(r, j);
-    Tensor x = denoise(r, j, &told);
+    if (first < n) {
+        encode_text(r, j, told.text);
+        told.seen = see_image(r, j);
+        told.condition = encode_image(r, j);
+        x = denoise(r, j, &told);
+    }
     run_stage(r, "vae decode");
+    if (first == n) x = wan_resume_take(r, j, &(Stepper){ 0 }); /* only decoding is left */
     run_output(r, "latents", 0, x);
     wan_vae_decode(r, &j->vae, x, hand_out_frame, j);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "formats/npy.h"
+#include "pipelines/wan_resume.h"
 #include "text/clean.h"
 #include "text/tokenizer.h"
 
@@ -201,6 +202,7 @@ static SnugStatus open_job(WanJob *j, WanKind kind, SnugError *err)
     TRY(fit_camera(j, err));
     TRY(make_schedule(j, err));
     share_steps(j);
+    TRY(wan_resume_check(j, err));
     TRY(encode_prompts(j, err));
     return read_noise(j, err);
 }
