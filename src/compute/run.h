@@ -12,6 +12,7 @@
 typedef struct DeviceMemory {
     size_t bytes;            /**< that the device has */
     double bytes_per_second; /**< of copies from the host */
+    bool in_process; /**< made of this process's memory, all of it resident once it is open */
     SnugStatus (*open)(void *self, size_t bytes, unsigned char **base, SnugError *err);
     void (*close)(void *self, unsigned char *base, size_t bytes);
     /** Host to device; returns when the data are there. Threads: one. */

@@ -17,6 +17,29 @@ static double now_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* ---- the process ----------------------------------------------------------------------------- */
+
+void recorder_slabs(Recorder *r)
+{
+    const DeviceMemory *memory = r->job->engine->device.memory;
+    r->device_in_process = memory && memory->in_process ? r->plan->schedule.loads.top : 0;
+}
+
+static size_t without(size_t bytes, size_t part)
+{
+    return bytes > part ? bytes - part : 0;
+}
+
+size_t recorder_rss(const Recorder *r)
+{
+    return without(process_rss_bytes(), r->device_in_process);
+}
+
+size_t recorder_peak_rss(const Recorder *r)
+{
+    return without(process_peak_rss_bytes(), r->device_in_process);
+}
+
 /* ---- news ----------------------------------------------------------------------------------- */
 
 int recorder_tiers(const Recorder *r, SnugTierUse out[RECORDER_TIERS])
@@ -25,7 +48,7 @@ int recorder_tiers(const Recorder *r, SnugTierUse out[RECORDER_TIERS])
     const bool two = r->plan->schedule.two_tiers;
     const LedgerRow device = ledger_total(&e->ledger, LEDGER_DEVICE),
                     host = ledger_total(&e->ledger, LEDGER_HOST);
-    const size_t rss = process_rss_bytes();
+    const size_t rss = recorder_rss(r);
     out[0] =
         (SnugTierUse){ .tier = ledger_tier_name(LEDGER_DEVICE),
                        .used_bytes = device.now_bytes,
@@ -126,17 +149,14 @@ static void device_moving(Recorder *r, int32_t i, bool ended)
 
 static void host_moving(Recorder *r, int32_t i, bool ended)
 {
-    LoadTime *t = &r->host_times[i];
-    if (ended)
-        t->end = now_seconds() - r->opened;
-    else
-        t->begin = now_seconds() - r->opened;
     if (!ended) book_load(r, true, i, true);
 }
 
 void recorder_moving(Recorder *r, bool host, int32_t load, bool ended)
 {
     pthread_mutex_lock(&r->lock);
+    LoadTime *t = &r->times[host ? LEDGER_HOST : LEDGER_DEVICE][load];
+    *(ended ? &t->end : &t->begin) = now_seconds() - r->opened;
     if (host)
         host_moving(r, load, ended);
     else
@@ -185,7 +205,7 @@ static void sample(Recorder *r, size_t tensors)
     Ledger *l = &r->job->engine->ledger;
     const double now = now_seconds() - r->opened;
     if (now - r->rss_at >= RSS_EVERY_SECONDS || r->op == 0) {
-        r->rss = process_rss_bytes();
+        r->rss = recorder_rss(r);
         r->rss_at = now;
     }
     const size_t all = ledger_total(l, LEDGER_DEVICE).now_bytes;
@@ -291,9 +311,10 @@ static SnugStatus open_tables(Recorder *r, SnugError *err)
     TRY(held_make(&r->held, &p->trace, &p->placement, &p->schedule, r->part_of,
                   r->job->weights.n_units, err));
     r->spans = arena_array(&r->arena, (size_t)r->held.n_spans + 1, sizeof *r->spans);
-    r->host_times =
-        arena_array(&r->arena, (size_t)p->schedule.host.n_loads + 1, sizeof *r->host_times);
-    if (!r->spans || !r->host_times)
+    const int32_t n_loads[] = { p->schedule.loads.n_loads, p->schedule.host.n_loads };
+    for (int i = 0; i < LEDGER_TIERS; i++)
+        r->times[i] = arena_array(&r->arena, (size_t)n_loads[i] + 1, sizeof *r->times[i]);
+    if (!r->spans || !r->times[LEDGER_DEVICE] || !r->times[LEDGER_HOST])
         return error_set(err, SNUG_ERR_MEMORY, "no memory for the book of a run");
     return SNUG_OK;
 }

@@ -38,7 +38,8 @@ typedef struct Recorder {
     int32_t *part_of; /* [units] */
     int row[RECORDER_PARTS][LEDGER_TIERS];
     int tensor_row, staging_row;
-    LoadTime *host_times; /* [host loads], seconds since opened */
+    size_t device_in_process; /* bytes of an open device's slab that are this process's memory */
+    LoadTime *times[LEDGER_TIERS]; /* [loads of the tier], seconds since opened */
     Timeline timeline;
     /* compute thread only */
     RunHooks inner; /* the follower's */
@@ -61,6 +62,11 @@ void recorder_close(Recorder *recorder);
 
 /** Hooks for the Run around the follower's. */
 RunHooks recorder_hooks(Recorder *recorder, RunHooks inner);
+/** The slabs are open from now on. */
+void recorder_slabs(Recorder *recorder);
+/** Resident bytes of the process without what stands for a device's memory: now, at most. */
+size_t recorder_rss(const Recorder *recorder);
+size_t recorder_peak_rss(const Recorder *recorder);
 /** For FollowOptions.moving. */
 void recorder_moving(Recorder *recorder, bool host, int32_t load, bool ended);
 

@@ -22,8 +22,7 @@ typedef struct RunRecord {
     SnugJob *job;
     const SnugPlan *plan;
     const StageMemory *stages;    /**< [n_stages] */
-    const Recorder *recorder;     /**< timeline, parts, host loads */
-    const LoadTime *loads;        /**< [schedule.loads.n_loads] measured, from the run's start */
+    const Recorder *recorder;     /**< timeline, parts, times of loads */
     const ReportPlanned *planned; /**< [timeline.n], filled in by report_make */
     const double *planned_begin;  /**< [n_stages + 1] seconds, filled in by report_make */
 } RunRecord;

@@ -143,7 +143,7 @@ static void add_transfers(const Chart *c)
 {
     const Schedule *s = &c->r->plan->schedule;
     const Residency *loads = c->host ? &s->host : &s->loads;
-    const LoadTime *times = c->host ? c->r->recorder->host_times : c->r->loads;
+    const LoadTime *times = c->r->recorder->times[c->host ? LEDGER_HOST : LEDGER_DEVICE];
     const double near = c->seconds / (2.0 * MOST_BARS);
     for (int32_t part = 0; part < c->r->recorder->n_parts; part++) {
         LoadTime span = { 0 };
@@ -188,11 +188,12 @@ static void add_peak(const Chart *c, Series series)
     const double x = x_of(c, t->at[at].seconds), bytes = value_at(c, series, at);
     const int32_t stage = trace_stage_of(&c->r->plan->trace, t->at[at].first_op);
     const char *name = c->r->plan->trace.stages[stage].name;
-    text_addf(c->b,
-              "<circle class=\"peak\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/><text class=\"small %s\" "
-              "x=\"%.1f\" y=\"%.1f\">peak %.1f MiB: %s, %s</text>\n",
-              x, y_of(c, bytes), x > RIGHT - 260 ? "end" : "", x + (x > RIGHT - 260 ? -8 : 8),
-              y_of(c, bytes) - 6, bytes / 1048576.0, name, kind_at(c, t->at[at].first_op));
+    text_addf(
+        c->b,
+        "<circle class=\"peak\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/><text class=\"small halo %s\" "
+        "x=\"%.1f\" y=\"%.1f\">peak %.1f MiB: %s, %s</text>\n",
+        x, y_of(c, bytes), x > RIGHT - 260 ? "end" : "", x + (x > RIGHT - 260 ? -8 : 8),
+        y_of(c, bytes) - 6, bytes / 1048576.0, name, kind_at(c, t->at[at].first_op));
 }
 
 static double limit_of(const Chart *c)
@@ -204,17 +205,30 @@ static double limit_of(const Chart *c)
 static void find_ends(Chart *c)
 {
     const Timeline *t = &c->r->recorder->timeline;
-    const Series shown[] = { HELD, STAGED, PLANNED, RESIDENT };
+    const Series shown[] = { c->host ? STAGED : HELD, c->host ? STAGED : PLANNED,
+                             c->two && !c->host ? HELD : RESIDENT };
     c->seconds = c->r->job->figures.seconds > 1e-3 ? c->r->job->figures.seconds : 1e-3;
     c->bytes = limit_of(c) > 1 ? limit_of(c) : 1;
     double most = 0;
-    for (int k = 0; k < 4; k++)
-        for (int i = 0; i < t->n && !(c->two && !c->host && shown[k] == RESIDENT); i++)
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < t->n; i++)
             if (value_at(c, shown[k], i) > most) most = value_at(c, shown[k], i);
     /* A budget far above everything would press the picture flat. */
-    if (c->bytes > 4 * most) c->bytes = 4 * most;
+    if (c->bytes > 2 * most) c->bytes = 1.2 * most;
     if (most > c->bytes) c->bytes = most;
     c->bytes *= 1.06;
+}
+
+static void add_budget(const Chart *c)
+{
+    if (limit_of(c) <= c->bytes)
+        add_line(c, "line budget", limit_of(c), "budget");
+    else
+        text_addf(
+            c->b,
+            "<text class=\"small halo end over\" x=\"%d\" y=\"%d\">the budget, %.1f MiB, lies "
+            "above</text>\n",
+            RIGHT - 6, TOP + 14, limit_of(c) / 1048576.0);
 }
 
 void report_add_chart(TextBuilder *b, const RunRecord *r, bool host)
@@ -238,7 +252,7 @@ void report_add_chart(TextBuilder *b, const RunRecord *r, bool host)
                   c.base / 1048576.0);
     if (!host) add_path(&c, PLANNED, "line planned", 0);
     if (host || !c.two) add_path(&c, RESIDENT, "line resident", 0);
-    if (limit_of(&c) <= c.bytes) add_line(&c, "line budget", limit_of(&c), "budget");
+    add_budget(&c);
     add_peak(&c, host ? STAGED : HELD);
     add_transfers(&c);
     text_addf(b, "<line class=\"cursor\" y1=\"%d\" y2=\"%d\" x1=\"-9\" x2=\"-9\"/></svg>\n", TOP,

@@ -11,33 +11,81 @@ static double mib(double bytes)
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
-static void add_head(TextBuilder *b, const RunRecord *r)
+static void add_size(TextBuilder *b, double bytes)
+{
+    const bool large = bytes >= 1024.0 * 1048576.0;
+    text_addf(b, "%.*f %s", large ? 2 : 1, large ? mib(bytes) / 1024.0 : mib(bytes),
+              large ? "GiB" : "MiB");
+}
+
+static void open_tile(TextBuilder *b, const char *name)
+{
+    text_addf(b, "<div class=\"tile\"><span>%s</span><b>", name);
+}
+
+/* A share of a limit, as a bar. */
+static void add_share(TextBuilder *b, const char *name, size_t bytes, size_t limit)
+{
+    const double share = limit ? (double)bytes / (double)limit : 0;
+    open_tile(b, name);
+    add_size(b, (double)bytes);
+    text_addf(b, "</b><i style=\"--part:%.1f%%\"></i><span>at most, of ",
+              share > 1 ? 100.0 : 100.0 * share);
+    add_size(b, (double)limit);
+    text_addf(b, "</span></div>\n");
+}
+
+static void add_slab(TextBuilder *b, const char *name, size_t planned, size_t peak)
+{
+    open_tile(b, name);
+    text_addf(b, "%zu</b><span>bytes at its peak; planned %s", peak,
+              peak == planned ? "the same</span></div>\n" : "");
+    if (peak != planned) text_addf(b, "%zu</span></div>\n", planned);
+}
+
+static void add_tiles(TextBuilder *b, const RunRecord *r)
 {
     const SnugFigures *f = &r->job->figures, *p = &r->plan->figures;
+    const bool two = r->plan->schedule.two_tiers;
+    text_addf(b, "<div class=\"tiles\">\n");
+    open_tile(b, "time");
+    text_addf(b, "%.1f s</b><span>forecast %.1f s, %.1f to %.1f</span></div>\n", f->seconds,
+              p->seconds, p->seconds / (1 + p->error), p->seconds * (1 + p->error));
+    if (two) add_share(b, "device memory", f->slab_peak_bytes, f->device_budget_bytes);
+    add_share(b, two ? "host memory" : "memory", f->process_peak_bytes, f->budget_bytes);
+    add_slab(b, two ? "device slab" : "slab", f->slab_bytes, f->slab_peak_bytes);
+    if (two) add_slab(b, "host slab", f->host_slab_bytes, f->host_slab_peak_bytes);
+    open_tile(b, "weights moved");
+    add_size(b, f->moved_bytes);
+    text_addf(b, "</b><span>%.2f of the lower bound, ",
+              f->bound_bytes > 0 ? f->moved_bytes / f->bound_bytes : 1.0);
+    add_size(b, f->bound_bytes);
+    text_addf(b, "</span></div>\n");
+    open_tile(b, "waited for weights");
+    text_addf(b, "%.2f s</b><span>planned %.2f s</span></div>\n</div>\n", f->stall_seconds,
+              p->stall_seconds);
+}
+
+static void add_head(TextBuilder *b, const RunRecord *r)
+{
     const char *name = r->job->pipeline->name;
+    const int threads = snug_engine_threads(r->job->engine);
     text_addf(b,
               "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta "
               "name=\"viewport\" content=\"width=device-width\"><title>snug: %s</title>"
               "<style>%s</style></head><body>\n",
               name, PAGE_STYLE);
-    text_addf(b, "<h1>%s: %.1f s inside %.1f MiB</h1>\n", name, f->seconds,
-              mib((double)f->budget_bytes));
-    text_addf(b,
-              "<p>snug %s, %s kernels, %d threads, device %s. The process took %.1f MiB of its "
-              "budget of %.1f; the slab was planned with %zu bytes and reached %zu.</p>\n",
-              snug_version(), snug_engine_isa(r->job->engine), snug_engine_threads(r->job->engine),
-              r->job->engine->device.name, mib((double)f->process_peak_bytes),
-              mib((double)f->budget_bytes), f->slab_bytes, f->slab_peak_bytes);
-    text_addf(b,
-              "<p>Forecast %.1f s (%.1f to %.1f), measured %.1f s. Weights moved: %.1f MiB, lower "
-              "bound %.1f; waited %.2f s for them.</p>\n",
-              p->seconds, p->seconds / (1 + p->error), p->seconds * (1 + p->error), f->seconds,
-              mib(f->moved_bytes), mib(f->bound_bytes), f->stall_seconds);
+    text_addf(b, "<h1>%s: %.1f s inside ", name, r->job->figures.seconds);
+    add_size(b, (double)r->job->figures.budget_bytes);
+    text_addf(b, "</h1>\n<p>snug %s, device %s, %s kernels, %d thread%s</p>\n", snug_version(),
+              r->job->engine->device.name, snug_engine_isa(r->job->engine), threads,
+              threads == 1 ? "" : "s");
+    add_tiles(b, r);
 }
 
 static void add_legend(TextBuilder *b, bool host, bool two)
 {
-    static const char *const ROWS[][2] = { { "process", "process and output" },
+    static const char *const ROWS[][2] = { { "process", "process and output, upper bound" },
                                            { "tensors", "activations" },
                                            { "weights", "weights" },
                                            { "staged", "weights and frames on their way" } };
@@ -97,22 +145,29 @@ static void add_row(TextBuilder *b, const char *label, const char *tier, size_t 
               mib((double)now), mib((double)peak));
 }
 
+static void open_book(TextBuilder *b)
+{
+    text_addf(b, "<div class=\"wide\"><table><tr><th>label</th><th>tier</th><th>at the end</th>"
+                 "<th>peak</th></tr>\n");
+}
+
 static void add_ledger(TextBuilder *b, const RunRecord *r)
 {
     LedgerRow rows[LEDGER_ROWS];
     HeapLabel labels[96];
     text_addf(b,
-              "<h2>Ledger</h2><p>Who held how much, in MiB: tensors and weights in the slabs, then "
-              "blocks of the process by label.</p><div class=\"wide\"><table><tr><th>label</th>"
-              "<th>tier</th><th>at the end</th><th>peak</th></tr>\n");
+              "<h2>Ledger</h2><p>Who held how much, in MiB: tensors and weights in the slabs.</p>");
+    open_book(b);
     const int n = ledger_rows(&r->job->engine->ledger, rows, LEDGER_ROWS);
     for (int i = 0; i < n; i++)
         add_row(b, rows[i].label, ledger_tier_name(rows[i].tier), rows[i].now_bytes,
                 rows[i].peak_bytes);
+    text_addf(b, "</table></div>\n<details><summary>The process: blocks by label</summary>");
+    open_book(b);
     const int m = heap_labels(r->job->engine->heap, labels, 96);
     for (int i = 0; i < m && i < 96; i++)
         add_row(b, labels[i].label, "process", labels[i].now_bytes, labels[i].peak_bytes);
-    text_addf(b, "</table></div>\n");
+    text_addf(b, "</table></div></details>\n");
 }
 
 /* JSON inside a script element: "</" must not appear, and "<\/" means the same in a string. */

@@ -85,8 +85,8 @@ static void add_transfers(TextBuilder *b, const RunRecord *r)
     }
     text_addf(b, "],\n\"transfers\":{\"columns\":[\"to\",\"part\",\"begin\",\"end\",\"bytes\","
                  "\"units\"],\"rows\":[");
-    add_tier(b, r, &s->loads, r->loads, "device", &first);
-    if (s->two_tiers) add_tier(b, r, &s->host, r->recorder->host_times, "host", &first);
+    add_tier(b, r, &s->loads, r->recorder->times[LEDGER_DEVICE], "device", &first);
+    if (s->two_tiers) add_tier(b, r, &s->host, r->recorder->times[LEDGER_HOST], "host", &first);
     text_addf(b, "]}");
 }
 

@@ -43,7 +43,7 @@ static void send(Running *run, SnugEventKind kind, const char *text, double seco
     e->kind = kind;
     e->text = text;
     e->seconds = seconds;
-    e->memory_bytes = process_rss_bytes();
+    e->memory_bytes = run->recorder ? recorder_rss(run->recorder) : process_rss_bytes();
     e->budget_bytes = run->job->engine->ram_bytes;
     if (run->follow && run->plan->figures.flops > 0)
         e->fraction = follow_stats(run->follow).flops_done / run->plan->figures.flops;
@@ -111,7 +111,7 @@ static void leave_stage(Running *run)
     if (run->stage < 0 || run->stage >= run->plan->trace.n_stages) return;
     StageMemory *s = &run->stages[run->stage];
     s->seconds = now_seconds() - run->started - s->begin_seconds;
-    s->rss_bytes = process_rss_bytes();
+    s->rss_bytes = recorder_rss(run->recorder);
 }
 
 /* The slab's pages are taken as they are touched. What another process has eaten since the plan was
@@ -119,7 +119,10 @@ static void leave_stage(Running *run)
 static SnugStatus check_room(const Running *run, SnugError *err)
 {
     const Schedule *s = &run->plan->schedule;
-    const size_t top = s->two_tiers ? s->host.top : s->loads.top, mib = (size_t)1 << 20;
+    const DeviceMemory *memory = run->job->engine->device.memory;
+    const bool all_in_process = !s->two_tiers || memory->in_process;
+    const size_t top = (s->two_tiers ? s->host.top : 0) + (all_in_process ? s->loads.top : 0);
+    const size_t mib = (size_t)1 << 20;
     const size_t rss = process_rss_bytes(), before = run->rss_before_bytes;
     const size_t touched = rss > before ? rss - before : 0, room = process_room_bytes();
     const size_t missing = top > touched ? top - touched : 0;
@@ -172,7 +175,9 @@ static SnugStatus open_slabs(Running *run, SnugError *err)
     const Device *device = &run->job->engine->device;
     if (!s->two_tiers) return slab_open(&run->slab, s->loads.top, err);
     TRY(slab_open(&run->slab, s->host.top, err));
-    return device->memory->open(device->self, s->loads.top, &run->device, err);
+    TRY(device->memory->open(device->self, s->loads.top, &run->device, err));
+    recorder_slabs(run->recorder);
+    return SNUG_OK;
 }
 
 static void close_slabs(Running *run)
@@ -243,7 +248,8 @@ static void measure(Running *run)
     SnugFigures *f = &run->job->figures;
     *f = run->plan->figures;
     f->seconds = now_seconds() - run->started;
-    f->process_peak_bytes = process_peak_rss_bytes();
+    f->process_peak_bytes =
+        run->recorder ? recorder_peak_rss(run->recorder) : process_peak_rss_bytes();
     if (!run->follow) return;
     const FollowStats stats = follow_stats(run->follow);
     f->slab_peak_bytes = stats.slab_peak_bytes;
@@ -267,11 +273,9 @@ static void warn(Running *run)
 
 static SnugStatus report(Running *run, SnugError *err)
 {
-    RunRecord record = { .job = run->job,
-                         .plan = run->plan,
-                         .stages = run->stages,
-                         .recorder = run->recorder,
-                         .loads = follow_load_times(run->follow) };
+    RunRecord record = {
+        .job = run->job, .plan = run->plan, .stages = run->stages, .recorder = run->recorder
+    };
     return report_make(&record, run->report, err);
 }
 
