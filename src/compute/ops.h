@@ -27,6 +27,9 @@ Tensor op_linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Act
  *  a multiple of 256. */
 Tensor op_linear_pair(Run *r, Tensor x, Tensor z, const Weight *weight, const Weight *bias,
                       Activation act);
+/** y [R.., N] += x [R.., K] * weight [N, K]^T + bias, then the activation, in place; returns y. */
+Tensor op_linear_add(Run *r, Tensor y, Tensor x, const Weight *weight, const Weight *bias,
+                     Activation act);
 /** Rows ids[0..n) of table [V, C] (a by_row weight) -> [n, C]. `ids` must outlive the run. */
 Tensor op_embed(Run *r, const Weight *table, const int32_t *ids, int64_t n);
 

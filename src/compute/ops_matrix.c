@@ -50,6 +50,29 @@ Tensor op_linear_pair(Run *r, Tensor x, Tensor z, const Weight *weight, const We
     return run_op(r, &op);
 }
 
+Tensor op_linear_add(Run *r, Tensor y, Tensor x, const Weight *weight, const Weight *bias,
+                     Activation act)
+{
+    const int64_t k = tensor_cols(x), n = tensor_cols(y);
+    Op op = op_like(OP_LINEAR_ADD, y);
+    if (!op_require(r, OP_LINEAR_ADD,
+                    tensor_exists(y) && tensor_exists(x) && tensor_rows(x) == tensor_rows(y),
+                    "the rows differ", x) ||
+        !op_require_weight(r, OP_LINEAR_ADD, weight, n * k) ||
+        (bias && !op_require_weight(r, OP_LINEAR_ADD, bias, n)))
+        return NO_TENSOR;
+    op.n_in = 2;
+    op.in[1] = x;
+    op.mutates = true;
+    op.out.first = y.first;
+    op.n_weights = bias ? 2 : 1;
+    op.weight[0] = weight;
+    op.weight[1] = bias;
+    op.flops = 2.0 * (double)tensor_rows(x) * (double)n * (double)k;
+    op.arg.linear.activation = act;
+    return run_op(r, &op);
+}
+
 Tensor op_embed(Run *r, const Weight *table, const int32_t *ids, int64_t n)
 {
     Op op = { .kind = OP_EMBED, .in_place = -1, .n_weights = 1, .weight = { table } };

@@ -34,6 +34,10 @@ OpWork work_of(const Op *op)
         const bool wide = least(tensor_cols(op->in[0]), tensor_cols(op->out)) >= WORK_WIDE;
         work.class = wide ? WORK_GEMM : WORK_GEMM_NARROW;
         work.size = size_of(tensor_rows(op->in[0]));
+    } else if (op->kind == OP_LINEAR_ADD && op->n_in > 1) {
+        const bool wide = least(tensor_cols(op->in[1]), tensor_cols(op->out)) >= WORK_WIDE;
+        work.class = wide ? WORK_GEMM : WORK_GEMM_NARROW;
+        work.size = size_of(tensor_rows(op->in[1]));
     } else if (op->kind == OP_ATTENTION && op->n_in > 1) {
         work.class = WORK_ATTENTION;
         work.size = size_of(tensor_rows(op->in[1]));

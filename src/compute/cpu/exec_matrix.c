@@ -34,6 +34,24 @@ SnugStatus cpu_exec_linear(Call *c)
     return SNUG_OK;
 }
 
+SnugStatus cpu_exec_linear_add(Call *c)
+{
+    const Op *op = c->op;
+    const int64_t k = tensor_cols(op->in[1]), n = tensor_cols(op->out);
+    GemmArgs g = { .x = c->at->in[1],
+                   .ldx = k,
+                   .y = c->at->out,
+                   .ldy = n,
+                   .m = tensor_rows(op->in[1]),
+                   .w = call_matrix(c, 0, n, k),
+                   .add = true,
+                   .map = call_map(c->cpu, op->arg.linear.activation) };
+    g.bias = call_vector(c, 1);
+    cpu_gemm(&c->cpu->kernels, c->cpu->pool, &g,
+             call_scratch(c, cpu_gemm_scratch_bytes(pool_threads(c->cpu->pool))));
+    return SNUG_OK;
+}
+
 static size_t row_bytes(const Op *op)
 {
     const Weight *w = op->weight[0];

@@ -88,7 +88,7 @@ static void run_rows(const Job *job, const float *packed, int64_t n0, int64_t co
                       .b = packed,
                       .kc = kc,
                       .bias = last && g->bias ? g->bias + n0 : NULL,
-                      .add = k0 > 0 };
+                      .add = k0 > 0 || g->add };
     for (int64_t m = m0; m < m1; m += GEMM_ROWS) {
         tile.rows = least(GEMM_ROWS, m1 - m);
         for (int64_t r = 0; r < tile.rows; r++) {

@@ -10,6 +10,7 @@
  * Each output is a chain of fma over K in order, cut every GEMM_KB terms (numerics.h); bits do
  * not depend on the instruction set, the thread count or how the caller splits M or N.
  * y overlaps nothing else. K may be 0: y = map(bias or 0).
+ * With `add`, y holds sums to go on from: y = map((y + x w^T) + bias).
  * With z, x has the first k_x columns and z the rest: chains are cut there, too.
  */
 typedef struct GemmArgs {
@@ -23,6 +24,7 @@ typedef struct GemmArgs {
     int64_t m;
     Stored w;          /**< kernels->pack[w.type] must exist: widen_has(w.type) */
     const float *bias; /**< [N] or NULL */
+    bool add;          /**< add to y instead of overwriting it */
     MapRow *map;       /**< element function from the kernel table, or NULL */
 } GemmArgs;
 
