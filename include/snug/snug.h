@@ -78,7 +78,8 @@ typedef enum SnugOptionKind {
     SNUG_OPTION_FLOAT,
     SNUG_OPTION_SIZE, /**< WIDTHxHEIGHT [px] */
     SNUG_OPTION_FLAG,
-    SNUG_OPTION_SWITCH /**< a word; given without one it means "on" */
+    SNUG_OPTION_SWITCH, /**< a word; given without one it means "on" */
+    SNUG_OPTION_LIST    /**< texts; each setting adds one, an empty one clears the list */
 } SnugOptionKind;
 
 /** One option of a job: the same row makes the flag, the job field, the range check and the help. */

@@ -248,6 +248,23 @@ static bool job_has(const char *pipeline, const char *name)
     return false;
 }
 
+static bool is_list(const char *pipeline, const char *name)
+{
+    const SnugOption *o;
+    for (int i = 0; (o = snug_pipeline_option(pipeline, i)); i++)
+        if (strcmp(o->name, name) == 0) return o->kind == SNUG_OPTION_LIST;
+    return false;
+}
+
+/* Does a setting of higher precedence, another source, set the same list? */
+static bool is_overruled(const Settings *s, int i)
+{
+    for (int k = i + 1; k < s->n; k++)
+        if (s->at[k].from != s->at[i].from && strcmp(s->at[k].name, s->at[i].name) == 0)
+            return true;
+    return false;
+}
+
 static int apply_to_job(const Settings *s, SnugJob *job, const char *pipeline)
 {
     SnugError err = { { 0 } };
@@ -256,6 +273,7 @@ static int apply_to_job(const Settings *s, SnugJob *job, const char *pipeline)
         if (is_engine_flag(at->name)) continue;
         /* What other commands and tests keep in the environment or the file is not our mistake. */
         if (strcmp(at->from, "command line") != 0 && !job_has(pipeline, at->name)) continue;
+        if (is_list(pipeline, at->name) && is_overruled(s, i)) continue;
         const SnugStatus status = snug_job_set(job, at->name, at->value, &err);
         if (status != SNUG_OK) {
             (void)fprintf(stderr, "snug: %s (%s)\n", err.text, at->from);

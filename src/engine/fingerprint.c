@@ -109,6 +109,36 @@ static SnugStatus digest_path(Arena *arena, const char *path, const char **out, 
 
 /* ---- options -------------------------------------------------------------------------------- */
 
+/* A line "FILE:settings" of a list: the file's digest, then the settings. */
+static SnugStatus add_line(Arena *arena, const char *line, size_t n, const char **out,
+                           SnugError *err)
+{
+    char *path = arena_text(arena, line, n);
+    const char *digest = "", *before = *out;
+    size_t end = n;
+    while (path && end && file_type(path) == FILE_ABSENT) { /* cut at colons, from the right */
+        do
+            end--;
+        while (end && line[end] != ':');
+        path[end] = '\0';
+    }
+    if (path && end) TRY(digest_path(arena, path, &digest, err));
+    *out =
+        path ? arena_printf(arena, "%s%s%.*s\n", before, digest, (int)(n - end), line + end) : NULL;
+    return *out ? SNUG_OK : error_set(err, SNUG_ERR_MEMORY, "no memory for a fingerprint");
+}
+
+static SnugStatus list_text(const char *lines, Arena *arena, const char **out, SnugError *err)
+{
+    *out = "";
+    while (lines && *lines) {
+        const size_t n = strcspn(lines, "\n");
+        TRY(add_line(arena, lines, n, out, err));
+        lines += n + (lines[n] == '\n');
+    }
+    return SNUG_OK;
+}
+
 static SnugStatus value_text(const Option *o, const void *request, Arena *arena, const char **out,
                              SnugError *err)
 {
@@ -135,6 +165,8 @@ static SnugStatus value_text(const Option *o, const void *request, Arena *arena,
         if (file_type(*text) != FILE_ABSENT) return digest_path(arena, *text, out, err);
         *out = arena_printf(arena, "\"%s\"", *text);
         break;
+    case SNUG_OPTION_LIST:
+        return list_text(*text, arena, out, err);
     case SNUG_OPTION_TEXT:
     default:
         *out = *text ? arena_printf(arena, "\"%s\"", *text) : "";

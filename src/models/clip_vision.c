@@ -185,7 +185,7 @@ void clip_vision_weights(ClipVision *m, Weights *w)
     char name[64];
     weights_unit(w, "%.*s", (int)(strlen(root) ? strlen(root) - 1 : 0), root);
     (void)snprintf(name, sizeof name, "%s.weight", n->patch);
-    m->patch = (Linear){ weights_tensor(w, name, SHAPE(c, 3, p, p)), NULL };
+    m->patch = (Linear){ .weight = weights_tensor(w, name, SHAPE(c, 3, p, p)) };
     m->class_row = weights_tensor(w, n->class_row, SHAPE(c));
     m->positions = weights_tensor(w, n->positions, SHAPE(clip_vision_tokens(cfg), c));
     norm_weights(m->pre_norm, w, n->pre_norm, c);

@@ -142,9 +142,8 @@ static void camera_weights(WanDit *m, Weights *w)
     } else if (m->camera == WAN_CAMERA_ADAPTER) {
         const int64_t ph = m->cfg.ph, pw = m->cfg.pw;
         weights_prefix(w, "%s", ADAPTER);
-        m->camera_patch =
-            (Linear){ weights_tensor(w, "conv.weight", SHAPE(c, n / (ph * pw), ph, pw)),
-                      weights_tensor(w, "conv.bias", SHAPE(c)) };
+        m->camera_patch.weight = weights_tensor(w, "conv.weight", SHAPE(c, n / (ph * pw), ph, pw));
+        m->camera_patch.bias = weights_tensor(w, "conv.bias", SHAPE(c));
         weights_conv(w, &m->camera_conv1, "residual_blocks.0.conv1", c, c, 1, 3, 3, BIAS);
         weights_conv(w, &m->camera_conv2, "residual_blocks.0.conv2", c, c, 1, 3, 3, BIAS);
     }
@@ -158,6 +157,7 @@ void wan_dit_weights(WanDit *m, Weights *w)
     m->patch.weight = weights_tensor(w, "patch_embedding.weight",
                                      SHAPE(c, cfg->in_channels, cfg->pt, cfg->ph, cfg->pw));
     m->patch.bias = weights_tensor(w, "patch_embedding.bias", SHAPE(c));
+    weights_adapt(w, &m->patch, "patch_embedding", cfg->in_channels * patch, c);
     weights_linear(w, &m->head, "proj_out", c, patch * cfg->out_channels, BIAS);
     m->head_modulation = weights_tensor(w, "scale_shift_table", SHAPE(2, c));
     weights_prefix(w, "condition_embedder");

@@ -1,5 +1,32 @@
-/* layers.c  Convolutions with the habits of video networks. */
+/* layers.c  Layers with the changes of LoRA files beside them, always in the same order: the layer,
+ * then one file after the other, then the activation. */
 #include "nn/layers.h"
+
+Tensor nn_linear_act(Run *r, Tensor x, const Linear *l, Activation act)
+{
+    Tensor y = op_linear(r, x, l->weight, l->bias, l->lora ? ACT_NONE : act);
+    for (const LowRank *a = l->lora; a; a = a->next) {
+        const Tensor h = a->down ? op_linear(r, x, a->down, NULL, ACT_NONE) : x; /* [R, r] */
+        y = op_linear_add(r, y, h, a->up, a->bias, a->next ? ACT_NONE : act);
+    }
+    return y;
+}
+
+Tensor nn_linear_pair(Run *r, Tensor x, Tensor z, const Linear *l, Activation act)
+{
+    Tensor y = op_linear_pair(r, x, z, l->weight, l->bias, l->lora ? ACT_NONE : act);
+    for (const LowRank *a = l->lora; a; a = a->next) {
+        const Activation last = a->next ? ACT_NONE : act;
+        if (a->down) {
+            const Tensor h = op_linear_pair(r, x, z, a->down, NULL, ACT_NONE);
+            y = op_linear_add(r, y, h, a->up, a->bias, last);
+        } else {
+            y = op_add(r, y, op_linear_pair(r, x, z, a->up, a->bias, ACT_NONE));
+            if (last != ACT_NONE) y = op_activation(r, y, last);
+        }
+    }
+    return y;
+}
 
 Tensor nn_conv2d(Run *r, Tensor x, const Conv *c, int pad, int upsample)
 {
@@ -14,5 +41,17 @@ Tensor nn_conv2d(Run *r, Tensor x, const Conv *c, int pad, int upsample)
                              .right = pad,
                              .upsample = upsample,
                              .groups = 1 };
-    return op_conv(r, x, NULL, 0, c->weight, c->bias, &g);
+    Tensor y = op_conv(r, x, NULL, 0, c->weight, c->bias, &g);
+    for (const LowRank *a = c->lora; a; a = a->next) {
+        if (!a->down) {
+            y = op_conv_add(r, x, NULL, 0, a->up, a->bias, &g, y);
+            continue;
+        }
+        const ConvGeometry point = {
+            .kt = 1, .kh = 1, .kw = 1, .stride_t = 1, .stride = 1, .upsample = 1, .groups = 1
+        };
+        const Tensor h = op_conv(r, x, NULL, 0, a->down, NULL, &g); /* [F, H, W, r] */
+        y = op_conv_add(r, h, NULL, 0, a->up, a->bias, &point, y);
+    }
+    return y;
 }

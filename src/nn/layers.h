@@ -5,16 +5,14 @@
 #include "compute/ops.h"
 #include "nn/weights.h"
 
-/** x [R, in] -> [R, out]. */
+/** x [R, in] -> [R, out], with what LoRA files add; the activation fused. */
+Tensor nn_linear_act(Run *r, Tensor x, const Linear *l, Activation act);
 static inline Tensor nn_linear(Run *r, Tensor x, const Linear *l)
 {
-    return op_linear(r, x, l->weight, l->bias, ACT_NONE);
+    return nn_linear_act(r, x, l, ACT_NONE);
 }
-/** Dense layer with the activation fused. */
-static inline Tensor nn_linear_act(Run *r, Tensor x, const Linear *l, Activation act)
-{
-    return op_linear(r, x, l->weight, l->bias, act);
-}
+/** The same of two tensors side by side (op_linear_pair). */
+Tensor nn_linear_pair(Run *r, Tensor x, Tensor z, const Linear *l, Activation act);
 /** 2-D convolution of every frame, zero padding `pad` all round. */
 Tensor nn_conv2d(Run *r, Tensor x, const Conv *c, int pad, int upsample);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "nn/lora_bind.h"
+#include "nn/weight_delta.h"
 #include "tensor/finite.h"
 
 enum { UNIT_ALIGN = 64, MAX_NAME = NAME_MAP_TEXT, MAX_LISTED = 10 };
@@ -22,7 +24,7 @@ static bool scales_finite(const Weight *w, const void *data)
 {
     const Scaling *s = w->scaling;
     const unsigned char *at = data;
-    if (!s) return true;
+    if (!s || (!s->row_at && !s->block)) return true;
     const size_t parts[] = { s->row_at, s->absmax_at, s->map_at, s->nested_at };
     for (size_t i = 0; i < COUNT(parts); i++) {
         if (!parts[i]) continue;
@@ -37,7 +39,7 @@ static bool scales_finite(const Weight *w, const void *data)
 static SnugStatus check_finite(BoundWeight *b, const void *data, SnugError *err)
 {
     if (atomic_load_explicit(&b->checked, memory_order_relaxed)) return SNUG_OK;
-    const size_t codes = b->weight.scaling ? b->entry->parts[0].from->bytes : b->weight.bytes;
+    const size_t codes = b->entry->parts ? b->entry->parts[0].from->bytes : b->weight.bytes;
     if (finite_find(b->weight.dtype, data, codes) >= 0 || !scales_finite(&b->weight, data))
         return error_set(err, SNUG_ERR_FILE, "%s: %s: the weights hold NaN or infinity",
                          checkpoint_path(b->checkpoint), b->weight.name);
@@ -51,7 +53,10 @@ SnugStatus weight_table_read(const WeightTable *table, int32_t unit, size_t from
     for (BoundWeight *b = table->units[unit].first; b; b = b->next) {
         if (b->weight.unit_offset < from || b->weight.unit_offset - from >= bytes) continue;
         unsigned char *at = (unsigned char *)to + (b->weight.unit_offset - from);
-        TRY(checkpoint_read(b->checkpoint, b->entry, 0, b->weight.bytes, at, err));
+        if (b->deltas)
+            TRY(weight_delta_read(b, (float *)(void *)at, err));
+        else
+            TRY(checkpoint_read(b->checkpoint, b->entry, 0, b->weight.bytes, at, err));
         checkpoint_forget(b->checkpoint, b->entry);
         TRY(check_finite(b, at, err));
     }
@@ -72,7 +77,7 @@ SnugStatus weight_table_read_row(const WeightTable *table, const Weight *weight,
 
 /* ---- binding -------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 2, 3))) static void problem(Weights *w, const char *format, ...)
+void weights_problem(Weights *w, const char *format, ...)
 {
     if (w->n_problems++ >= MAX_LISTED) return;
     va_list args;
@@ -97,6 +102,15 @@ void weights_names(Weights *w, const NameMap *names)
     for (int32_t i = 0; i < checkpoint_count(w->checkpoint); i++)
         if (!text_starts(checkpoint_entry(w->checkpoint, i)->name, names->prefix))
             w->used[i] = true;
+}
+
+void weights_loras(Weights *w, LoraSet *loras, LoraNetwork network, unsigned expert,
+                   const NameMap *names)
+{
+    w->loras = loras;
+    w->lora_network = network;
+    w->lora_expert = expert;
+    w->lora_names = names;
 }
 
 SnugStatus weights_end(Weights *w, SnugError *err)
@@ -229,26 +243,9 @@ static bool computable(const Entry *entry)
     return dtype_is_weight(entry->dtype) && (entry->dtype != DT_I8 || entry->scaling);
 }
 
-static BoundWeight *bind(Weights *w, const char *name, Shape shape)
+static BoundWeight *make(Weights *w, const Checkpoint *checkpoint, const Entry *entry, Shape shape,
+                         const Scaling *scaling)
 {
-    char full[MAX_NAME], got[SHAPE_TEXT], need[SHAPE_TEXT];
-    const int32_t index = find(w, name);
-    if (w->no_memory || !full_name(w, name, full)) return NULL;
-    if (index < 0) {
-        problem(w, "\n  missing %s %s", full, shape_text(shape, need, sizeof need));
-        return NULL;
-    }
-    const Entry *entry = checkpoint_entry(w->checkpoint, index);
-    w->used[index] = true;
-    if (!same_shape(entry, shape)) {
-        problem(w, "\n  %s: the file has %s, the network needs %s", full,
-                entry_shape_text(entry, got, sizeof got), shape_text(shape, need, sizeof need));
-        return NULL;
-    }
-    if (!computable(entry)) {
-        problem(w, "\n  %s: stored as %s, which snug cannot compute with", full, entry->type_name);
-        return NULL;
-    }
     BoundWeight *b = arena_take(w->table->arena, sizeof *b);
     if (!b) {
         w->no_memory = true;
@@ -259,15 +256,39 @@ static BoundWeight *bind(Weights *w, const char *name, Shape shape)
                           .shape = shape,
                           .bytes = entry->bytes,
                           .unit = -1,
-                          .scaling = entry->scaling };
-    b->checkpoint = w->checkpoint;
+                          .scaling = scaling };
+    b->checkpoint = checkpoint;
     b->entry = entry;
     return b;
 }
 
-const Weight *weights_tensor(Weights *w, const char *name, Shape shape)
+static BoundWeight *bind(Weights *w, const char *name, Shape shape)
 {
-    BoundWeight *b = bind(w, name, shape);
+    char full[MAX_NAME], got[SHAPE_TEXT], need[SHAPE_TEXT];
+    const int32_t index = find(w, name);
+    if (w->no_memory || !full_name(w, name, full)) return NULL;
+    if (index < 0) {
+        weights_problem(w, "\n  missing %s %s", full, shape_text(shape, need, sizeof need));
+        return NULL;
+    }
+    const Entry *entry = checkpoint_entry(w->checkpoint, index);
+    w->used[index] = true;
+    if (!same_shape(entry, shape)) {
+        weights_problem(w, "\n  %s: the file has %s, the network needs %s", full,
+                        entry_shape_text(entry, got, sizeof got),
+                        shape_text(shape, need, sizeof need));
+        return NULL;
+    }
+    if (!computable(entry)) {
+        weights_problem(w, "\n  %s: stored as %s, which snug cannot compute with", full,
+                        entry->type_name);
+        return NULL;
+    }
+    return make(w, w->checkpoint, entry, shape, entry->scaling);
+}
+
+static BoundWeight *place(Weights *w, BoundWeight *b)
+{
     if (!b || w->unit < 0) return NULL;
     WeightUnit *unit = &w->table->units[w->unit];
     b->weight.unit = w->unit;
@@ -279,7 +300,21 @@ const Weight *weights_tensor(Weights *w, const char *name, Shape shape)
     unit->last = b;
     if (!size_add(unit->bytes, size_align(b->weight.bytes, UNIT_ALIGN), &unit->bytes))
         w->no_memory = true;
-    return &b->weight;
+    return b;
+}
+
+BoundWeight *weights_add(Weights *w, const Checkpoint *checkpoint, const Entry *entry, Shape shape,
+                         const Scaling *scaling)
+{
+    return place(w, make(w, checkpoint, entry, shape, scaling));
+}
+
+const Weight *weights_tensor(Weights *w, const char *name, Shape shape)
+{
+    BoundWeight *b = bind(w, name, shape);
+    if (b && w->loras) lora_bind_delta(w, b, name);
+    b = place(w, b);
+    return b ? &b->weight : NULL;
 }
 
 const Weight *weights_table(Weights *w, const char *name, int64_t rows, int64_t cols)
@@ -288,8 +323,8 @@ const Weight *weights_table(Weights *w, const char *name, int64_t rows, int64_t 
     if (!b) return NULL;
     const Scaling *s = b->weight.scaling;
     if ((s && (s->row_at || s->block)) || cols % dtype_info(b->weight.dtype)->block) {
-        problem(w, "\n  %s: a table stored as %s cannot be read by rows", b->weight.name,
-                b->entry->type_name);
+        weights_problem(w, "\n  %s: a table stored as %s cannot be read by rows", b->weight.name,
+                        b->entry->type_name);
         return NULL;
     }
     b->weight.by_row = true;
@@ -308,6 +343,12 @@ void weights_linear(Weights *w, Linear *linear, const char *name, int64_t in, in
 {
     linear->weight = part(w, name, "weight", SHAPE(out, in));
     linear->bias = bias == BIAS ? part(w, name, "bias", SHAPE(out)) : NULL;
+    weights_adapt(w, linear, name, in, out);
+}
+
+void weights_adapt(Weights *w, Linear *linear, const char *name, int64_t in, int64_t out)
+{
+    linear->lora = w->loras ? lora_bind_layer(w, name, in, out, 0, 0) : NULL;
 }
 
 void weights_conv(Weights *w, Conv *conv, const char *name, int64_t in, int64_t out, int kt, int kh,
@@ -318,4 +359,5 @@ void weights_conv(Weights *w, Conv *conv, const char *name, int64_t in, int64_t 
     conv->kw = kw;
     conv->weight = part(w, name, "weight", SHAPE(out, in, kt, kh, kw));
     conv->bias = bias == BIAS ? part(w, name, "bias", SHAPE(out)) : NULL;
+    conv->lora = w->loras && kt == 1 ? lora_bind_layer(w, name, in, out, kh, kw) : NULL;
 }

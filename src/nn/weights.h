@@ -11,15 +11,25 @@
 #include "base/error.h"
 #include "compute/weight.h"
 #include "formats/checkpoint.h"
+#include "nn/lora.h"
 #include "nn/name_map.h"
+
+/** Something added to a small weight when it is read: w + scale * delta. */
+typedef struct WeightDelta {
+    const Checkpoint *checkpoint;
+    const Entry *entry;
+    float scale;
+    const struct WeightDelta *next;
+} WeightDelta;
 
 /** A weight and where it comes from. */
 typedef struct BoundWeight {
     Weight weight; /* first: a const Weight * of this table is a BoundWeight * */
     const Checkpoint *checkpoint;
     const Entry *entry;
-    struct BoundWeight *next; /* in the unit */
-    atomic_bool checked;      /* scanned for NaN and infinity once */
+    const WeightDelta *deltas; /* none for most; else the weight is kept as F32 */
+    struct BoundWeight *next;  /* in the unit */
+    atomic_bool checked;       /* scanned for NaN and infinity once */
 } BoundWeight;
 
 /** A block of weights that the planner keeps, evicts and prefetches as one. */
@@ -56,6 +66,10 @@ typedef struct Weights {
     char prefix[128];     /* "blocks.3." */
     int32_t unit;         /* -1 before the first weights_unit */
     bool *used;           /* [tensors of the checkpoint] */
+    LoraSet *loras;       /* changes that apply; NULL: none */
+    LoraNetwork lora_network;
+    unsigned lora_expert;
+    const NameMap *lora_names; /* what LoRA files may call our names; NULL: nothing else */
     char problems[1536];
     size_t n_problem_text;
     int n_problems;
@@ -64,14 +78,24 @@ typedef struct Weights {
 
 typedef enum Bias { NO_BIAS = 0, BIAS } Bias;
 
+/** A change to a layer, applied beside it: y += up (down x) + bias. */
+typedef struct LowRank {
+    const Weight *down; /**< [r, in (, kh, kw)]; NULL: of full size, `up` has the layer's shape */
+    const Weight *up;   /**< [out, r], scaled */
+    const Weight *bias; /**< [out], scaled; or NULL */
+    const struct LowRank *next;
+} LowRank;
+
 /** Dense layer: weight [out, in], bias [out] or NULL. */
 typedef struct Linear {
     const Weight *weight, *bias;
+    const LowRank *lora; /**< NULL: none */
 } Linear;
 /** Convolution: weight [out, in, kt, kh, kw] (2-D: kt = 1), bias or NULL. */
 typedef struct Conv {
     const Weight *weight, *bias;
     int kt, kh, kw;
+    const LowRank *lora; /**< NULL: none; heeded by nn_conv2d */
 } Conv;
 
 /** `model` is a static string for unit names and messages. */
@@ -79,6 +103,13 @@ void weights_begin(Weights *w, WeightTable *table, const Checkpoint *checkpoint,
 /** How the file spells names, from here on; the map is borrowed until weights_end. Messages keep the
  *  file's own names; tensors outside the map's prefix belong to others and are not unexpected. */
 void weights_names(Weights *w, const NameMap *names);
+/** LoRA files that change this network, from here on; borrowed until weights_end. Their tensors join
+ *  the units of the layers they change. Small tensors (norms, biases) take their changes as they are
+ *  read. Afterwards: lora_check.
+ *  @param expert  LORA_HIGH, LORA_LOW or both: which of two networks this is
+ *  @param names   the convention that files may use beside ours, without a prefix; or NULL */
+void weights_loras(Weights *w, LoraSet *loras, LoraNetwork network, unsigned expert,
+                   const NameMap *names);
 /** SNUG_ERR_FILE when a tensor is missing, mis-shaped or of a dtype no kernel takes; tensors nobody
  *  asked for become a line of table->warnings. */
 SNUG_MUST_USE SnugStatus weights_end(Weights *w, SnugError *err);
@@ -99,10 +130,20 @@ void weights_linear(Weights *w, Linear *linear, const char *name, int64_t in, in
                     Bias bias);
 void weights_conv(Weights *w, Conv *conv, const char *name, int64_t in, int64_t out, int kt, int kh,
                   int kw, Bias bias);
+/** What LoRA files change in a layer whose weight was bound by weights_tensor. */
+void weights_adapt(Weights *w, Linear *linear, const char *name, int64_t in, int64_t out);
 /** A tensor that files may carry and snug does not need ("position_ids"): not unexpected. */
 void weights_ignore(Weights *w, const char *name);
 /** The same for all tensors whose names begin so ("text_model."), whatever the current prefix: as
  *  the file spells them, behind the prefix of all its names. */
 void weights_ignore_all(Weights *w, const char *beginning);
+
+/* ---- inside nn ------------------------------------------------------------------------------ */
+
+/** Note a problem, one line of weights_end's message. */
+__attribute__((format(printf, 2, 3))) void weights_problem(Weights *w, const char *format, ...);
+/** Put a weight of any file into the unit in progress. NULL: no memory, or no unit. */
+BoundWeight *weights_add(Weights *w, const Checkpoint *checkpoint, const Entry *entry, Shape shape,
+                         const Scaling *scaling);
 
 #endif

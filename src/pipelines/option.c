@@ -23,6 +23,8 @@ static SnugStatus refuse(const Option *o, const char *value, SnugError *err)
     case SNUG_OPTION_FLAG:
         return error_set(err, SNUG_ERR_ARG, "--%s: \"%.100s\" is neither true nor false", p->name,
                          value);
+    case SNUG_OPTION_LIST:
+        return error_set(err, SNUG_ERR_ARG, "--%s: \"%.100s\" holds a line break", p->name, value);
     case SNUG_OPTION_TEXT:
     case SNUG_OPTION_SWITCH:
     case SNUG_OPTION_PATH:
@@ -78,6 +80,20 @@ static bool parse_flag(const char *value, bool *out)
     return false;
 }
 
+/* Another line of a list; an empty one clears it. */
+static SnugStatus add_line(const Option *o, Arena *arena, const char *value, const char **list,
+                           SnugError *err)
+{
+    if (strchr(value, '\n')) return refuse(o, value, err);
+    const char *before = *list;
+    *list = NULL;
+    if (!*value) return SNUG_OK;
+    *list = before ? arena_printf(arena, "%s\n%s", before, value)
+                   : arena_text(arena, value, strlen(value));
+    if (*list) return SNUG_OK;
+    return error_set(err, SNUG_ERR_MEMORY, "no memory for --%s", o->public_part.name);
+}
+
 SnugStatus option_parse(const Option *o, void *request, Arena *arena, const char *value,
                         SnugError *err)
 {
@@ -105,6 +121,8 @@ SnugStatus option_parse(const Option *o, void *request, Arena *arena, const char
         *(const char **)at = copy;
         break;
     }
+    case SNUG_OPTION_LIST:
+        return add_line(o, arena, value, at, err);
     default:
         fine = false;
     }

@@ -15,7 +15,8 @@ typedef struct OptionSize {
 } OptionSize;
 
 /** A row. `given` of a value not set keeps the default; OPT_INT is int64_t, OPT_FLOAT double,
- *  OPT_SIZE OptionSize, OPT_FLAG bool, texts, switches and paths const char * in the job's arena. */
+ *  OPT_SIZE OptionSize, OPT_FLAG bool, texts, switches and paths const char * in the job's arena;
+ *  so is a list: its texts one to a line, NULL for none. */
 typedef struct Option {
     SnugOption public_part; /**< name, kind, range, help: what users see */
     size_t offset;          /**< of the value in the request struct */

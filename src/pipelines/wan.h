@@ -6,6 +6,7 @@
 #include "models/umt5.h"
 #include "models/wan_dit.h"
 #include "models/wan_vae.h"
+#include "pipelines/lora_option.h"
 #include "pipelines/pipeline.h"
 #include "pipelines/wan_camera.h"
 #include "pipelines/wan_clip.h"
@@ -22,6 +23,8 @@ typedef struct WanRequest {
     OptionSize size;
     int64_t frames, steps, seed;
     double fps, guidance, guidance_low, shift, boundary;
+    const char *loras; /* lines: see lora_option.h */
+    bool strict_lora;
 } WanRequest;
 
 extern const Option WAN_OPTIONS[];
@@ -59,6 +62,7 @@ typedef struct WanJob {
     WanVae vae;
     WanExpert expert[WAN_MAX_EXPERTS];
     int n_experts;
+    LoraSet *loras; /* or NULL */
     Scheduler scheduler;
     WanImageMode mode;
     bool guided;

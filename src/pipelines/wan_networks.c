@@ -121,6 +121,21 @@ static SnugStatus choose_camera(const WanJob *j, WanExpert *e, const WanPart *pa
     return SNUG_OK;
 }
 
+/* The original's names: LoRA files use them as often as those of diffusers. */
+static const NameMap *other_names(void)
+{
+    const WanSpelling *s = WAN_NAMES_SPELLINGS;
+    while (s->network != WAN_NET_TRANSFORMER || !s->map.n_rows)
+        s++;
+    return &s->map;
+}
+
+static unsigned expert_bits(const WanJob *j, WanRole role)
+{
+    if (j->n_experts == 1) return LORA_BOTH;
+    return role == WAN_TRANSFORMER ? LORA_HIGH : LORA_LOW;
+}
+
 static SnugStatus open_expert(WanJob *j, WanExpert *e, WanRole role, SnugError *err)
 {
     static const char *const CLASSES[] = { "WanTransformer3DModel", NULL };
@@ -131,6 +146,7 @@ static SnugStatus open_expert(WanJob *j, WanExpert *e, WanRole role, SnugError *
     begin(j, &w, p, role);
     e->carries = wan_dit_camera_kind(&w);
     TRY(choose_camera(j, e, p, err));
+    if (j->loras) weights_loras(&w, j->loras, LORA_DENOISER, expert_bits(j, role), other_names());
     wan_dit_weights(&e->dit, &w);
     weights_prefix(&w, "%s", "");
     weights_ignore(&w, "scaled_fp8");
@@ -157,19 +173,27 @@ static SnugStatus open_clip(WanJob *j, SnugError *err)
                      p->path, (long long)j->clip.net.cfg.dim, (long long)dim);
 }
 
-static SnugStatus open_experts(WanJob *j, SnugError *err)
+static SnugStatus count_experts(WanJob *j, SnugError *err)
 {
     double ratio;
     TRY(json_f64(j->layout.index, "boundary_ratio", -1.0, -1.0, 1.0, &ratio, err));
-    TRY(open_expert(j, &j->expert[0], WAN_TRANSFORMER, err));
-    j->n_experts = 1;
-    if (!j->layout.part[WAN_TRANSFORMER_LOW].path) return SNUG_OK;
     /* diffusers never uses a second transformer without a boundary */
-    if (!j->layout.published && !j->request->paths.transformer_low && ratio < 0 &&
-        j->request->boundary < 0)
-        return SNUG_OK;
-    TRY(open_expert(j, &j->expert[1], WAN_TRANSFORMER_LOW, err));
-    j->n_experts = 2;
+    const bool used = j->layout.published || j->request->paths.transformer_low || ratio >= 0 ||
+                      j->request->boundary >= 0;
+    j->n_experts = j->layout.part[WAN_TRANSFORMER_LOW].path && used ? 2 : 1;
+    return SNUG_OK;
+}
+
+static SnugStatus open_experts(WanJob *j, SnugError *err)
+{
+    TRY(count_experts(j, err));
+    TRY(lora_option_open(&j->loras, j->context->heap, j->request->loras, j->n_experts, err));
+    for (int i = 0; i < j->n_experts; i++)
+        TRY(open_expert(j, &j->expert[i], i == 0 ? WAN_TRANSFORMER : WAN_TRANSFORMER_LOW, err));
+    if (j->loras)
+        TRY(lora_check(j->loras, j->request->strict_lora, j->context->weights->warnings,
+                       sizeof j->context->weights->warnings, err));
+    if (j->n_experts == 1) return SNUG_OK;
     if (j->expert[1].dit.cfg.in_channels == j->expert[0].dit.cfg.in_channels) return SNUG_OK;
     return error_set(
         err, SNUG_ERR_FILE, "the two experts take different channels: %s %lld, %s %lld",

@@ -250,5 +250,6 @@ void wan_close(void *job)
 {
     WanJob *j = job;
     wan_image_release(j);
+    lora_close(j->loras);
     wan_layout_release(&j->layout);
 }

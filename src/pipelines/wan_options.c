@@ -28,6 +28,8 @@ const Option WAN_OPTIONS[] = {
     { { "scheduler",    SNUG_OPTION_TEXT,  NULL, 0, 0, "NAME", "unipc, unipc-orig, euler, dpm++, dpm++-orig; the checkpoint's own if not given" }, AT(scheduler) },
     { { "seed",         SNUG_OPTION_INT,   "0", -9.2e18, 9.2e18, "N", "seed of the noise, as torch's CPU generator draws it" }, AT(seed) },
     { { "noise",        SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "initial noise as .npy [C, T, h, w] instead of a seed" }, AT(noise) },
+    { { "lora",         SNUG_OPTION_LIST,  NULL, 0, 0, "FILE[:S[:high|low]]", "LoRA file, its strength (1 if not given), and which of two transformers; may be given several times" }, AT(loras) },
+    { { "strict-lora",  SNUG_OPTION_FLAG,  "false", 0, 0, "", "tensors of a LoRA file that fit nothing are an error" }, AT(strict_lora) },
     { { NULL, SNUG_OPTION_TEXT, NULL, 0, 0, NULL, NULL }, 0 },
 };
 /* clang-format on */

@@ -89,14 +89,36 @@ def torch():
     put("torch", "stacked", (TORCH / "stacked_module.pth").read_bytes())
 
 
+def weights(folder, name, *tensors, metadata=""):
+    """A safetensors file of (key, dtype, shape, bytes)."""
+    items, data = [metadata] if metadata else [], b""
+    for key, dtype, shape, content in tensors:
+        items.append(tensor(key, dtype, shape, len(data), len(data) + len(content)))
+        data += content
+    header = "{" + ",".join(items) + "}"
+    put(folder, name, struct.pack("<Q", len(header)) + header.encode() + data)
+
+
+def lora():
+    def pair(stem, down, up):
+        return (stem + down, "F32", [2, 3], bytes(24)), (stem + up, "F32", [4, 2], bytes(32))
+
+    note = '{\\"transformer.r\\":2,\\"transformer.lora_alpha\\":8,\\"transformer.use_rslora\\":true,' \
+        '\\"transformer.alpha_pattern\\":{\\"^blocks.0.a\\":2,\\"b\\":4}}'
+    weights("lora", "peft", *pair("transformer.blocks.0.a", ".lora_A.weight", ".lora_B.weight"),
+            metadata='"__metadata__":{"lora_adapter_metadata":"' + note + '"}')
+    weights("lora", "kohya", *pair("lora_unet_blocks_0_a", ".lora_down.weight", ".lora_up.weight"),
+            ("lora_unet_blocks_0_a.alpha", "F16", [], b"\0\x3c"))
+    weights("lora", "native", *pair("diffusion_model.x.0.a", ".lora_A.weight", ".lora_B.weight"),
+            ("diffusion_model.n.diff", "BF16", [2], bytes(4)), ("diffusion_model.n.diff_b", "F32", [2], bytes(8)))
+    weights("lora", "old", *pair("unet.m.processor.to_out", "_lora.down.weight", "_lora.up.weight"), ("odd", "U8", [1], b"1"))
+    weights("lora", "two", *pair("transformer_2.a", ".lora_A.weight", ".lora_B.weight"), ("transformer.a.lora_B.bias", "F32", [1], bytes(4)))
+    weights("lora", "loha", ("a.hada_w1_a", "F32", [1], bytes(4)))
+
+
 def checkpoint():
     def file(name, *tensors, metadata=""):
-        items, data = [metadata] if metadata else [], b""
-        for key, dtype, shape, content in tensors:
-            items.append(tensor(key, dtype, shape, len(data), len(data) + len(content)))
-            data += content
-        header = "{" + ",".join(items) + "}"
-        put("checkpoint", name, struct.pack("<Q", len(header)) + header.encode() + data)
+        weights("checkpoint", name, *tensors, metadata=metadata)
 
     state = b'{"quant_type":"nf4","blocksize":64,"dtype":"bfloat16","shape":[2,64]}'
     nested = state[:-1] + b',"nested_blocksize":256,"nested_dtype":"float32","nested_offset":0.5}'
@@ -134,6 +156,7 @@ def gguf():
 
 if __name__ == "__main__":
     gguf()
+    lora()
     checkpoint()
     pickles()
     torch()

@@ -6,7 +6,7 @@
 #include "pipelines/pipeline.h"
 
 typedef struct Values {
-    const char *text, *path;
+    const char *text, *path, *list;
     int64_t whole;
     double number;
     OptionSize size;
@@ -16,6 +16,7 @@ typedef struct Values {
 static const Option TABLE[] = {
     { { "text", SNUG_OPTION_TEXT, "as it is", 0, 0, "T", "" }, offsetof(Values, text) },
     { { "path", SNUG_OPTION_PATH, NULL, 0, 0, "P", "" }, offsetof(Values, path) },
+    { { "list", SNUG_OPTION_LIST, NULL, 0, 0, "L", "" }, offsetof(Values, list) },
     { { "whole", SNUG_OPTION_INT, "-1", -1, 4097, "N", "" }, offsetof(Values, whole) },
     { { "number", SNUG_OPTION_FLOAT, "0.5", -1, 100, "X", "" }, offsetof(Values, number) },
     { { "size", SNUG_OPTION_SIZE, NULL, 8, 16384, "WxH", "" }, offsetof(Values, size) },
@@ -153,6 +154,20 @@ TEST(option, texts_are_copied_whole)
     CHECK_TEXT(v.path, "a = b \xc3\xa9\n");
     CHECK(set(&v, "text", "", NULL) == SNUG_OK);
     CHECK_TEXT(v.text, "");
+    end();
+}
+
+TEST(option, lists_grow_until_an_empty_text_clears_them)
+{
+    Values v;
+    SnugError err = { { 0 } };
+    begin(&v);
+    CHECK(!v.list);
+    CHECK(set(&v, "list", "a b", NULL) == SNUG_OK && set(&v, "list", "c", NULL) == SNUG_OK);
+    CHECK_TEXT(v.list, "a b\nc");
+    CHECK_INT(set(&v, "list", "d\ne", &err), SNUG_ERR_ARG);
+    CHECK_HAS(err.text, "--list: ");
+    CHECK(set(&v, "list", "", NULL) == SNUG_OK && !v.list);
     end();
 }
 
