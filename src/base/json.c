@@ -75,6 +75,32 @@ static SnugStatus load(JsonDoc *doc, TextView text, SnugError *err)
                      "%s (line %d)", fault.text, fault.line);
 }
 
+/* Python writes "no limit" as -Infinity, which is no JSON: null says the same here. A copy is made
+ * only where the word stands outside of texts. */
+static bool replace_infinities(Arena *arena, TextView *text)
+{
+    static const char WORD[] = "-Infinity";
+    const size_t n = sizeof WORD - 1;
+    bool quoted = false;
+    char *copy = NULL;
+    for (size_t i = 0; i + n <= text->n; i++) {
+        if (quoted && text->at[i] == '\\') {
+            i++;
+        } else if (text->at[i] == '"') {
+            quoted = !quoted;
+        } else if (!quoted && memcmp(text->at + i, WORD, n) == 0) {
+            if (!copy) {
+                copy = arena_array(arena, text->n, 1);
+                if (!copy) return false;
+                memcpy(copy, text->at, text->n);
+            }
+            memcpy(copy + i, "null     ", n);
+        }
+    }
+    if (copy) text->at = copy;
+    return true;
+}
+
 SnugStatus json_parse(JsonDoc **out, Heap *heap, const char *text, size_t n, const char *name,
                       SnugError *err)
 {
@@ -85,10 +111,12 @@ SnugStatus json_parse(JsonDoc **out, Heap *heap, const char *text, size_t n, con
     arena_init(&doc->arena, heap, "json");
     arena_init(&scratch, heap, "json");
     doc->name = arena_text(&doc->arena, name, strlen(name));
-    SnugStatus status = doc->name ? check_text(&scratch, (TextView){ text, n }, name, err)
-                                  : error_set(err, SNUG_ERR_MEMORY, "%s: no memory", name);
+    TextView view = { text, n };
+    const bool ready = doc->name && (n > JSON_MAX_BYTES || replace_infinities(&scratch, &view));
+    SnugStatus status = ready ? check_text(&scratch, view, name, err)
+                              : error_set(err, SNUG_ERR_MEMORY, "%s: no memory to read it", name);
+    if (status == SNUG_OK) status = load(doc, view, err);
     arena_release(&scratch);
-    if (status == SNUG_OK) status = load(doc, (TextView){ text, n }, err);
     if (status == SNUG_OK)
         *out = doc;
     else

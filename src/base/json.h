@@ -39,7 +39,7 @@ typedef struct Json {
 } Json;
 
 /** Read a file whose root is an object: at most JSON_MAX_BYTES, JSON_MAX_DEPTH levels,
- *  JSON_MAX_VALUES values, no duplicate keys, valid UTF-8. */
+ *  JSON_MAX_VALUES values, no duplicate keys, valid UTF-8. Python's -Infinity reads as null. */
 SNUG_MUST_USE SnugStatus json_open(JsonDoc **out, Heap *heap, const char *path, SnugError *err);
 /** The same from memory; `name` stands for the path in messages. The text need not stay. */
 SNUG_MUST_USE SnugStatus json_parse(JsonDoc **out, Heap *heap, const char *text, size_t n,

@@ -154,6 +154,21 @@ TEST(json, survives_integers_past_64_bits)
     heap_free(heap);
 }
 
+TEST(json, minus_infinity_of_python_is_no_limit)
+{
+    Heap *heap = heap_create();
+    JsonDoc *doc = parse(heap, "{\"a\": -Infinity, \"t\": \"\\\"-Infinity\", \"b\":[-Infinity]}");
+    const char *text;
+    CHECK(!json_has(json_root(doc), "a"));
+    CHECK_INT(json_text(json_root(doc), "t", NULL, &text, &err), SNUG_OK);
+    CHECK_TEXT(text, "\"-Infinity");
+    CHECK_INT(json_length(json_get(json_root(doc), "b")), 1);
+    json_close(doc);
+    heap_free(heap);
+    refuse("{\"a\":-Infinit", 13, "");
+    refuse("{\"a\":-Infinityx}", 17, "");
+}
+
 TEST(json, refuses_hostile_texts)
 {
     refuse("[1]", 3, "got an array, expected an object");
