@@ -9,31 +9,7 @@
 
 #include <math.h>
 
-/* A sum under construction, one f64 coefficient per slot until it is complete. */
-typedef struct Draft {
-    double coef[SLOT_COUNT];
-    bool used[SLOT_COUNT];
-} Draft;
-
-static void add(Draft *draft, StepSlot slot, double coef)
-{
-    draft->coef[slot] += coef;
-    draft->used[slot] = true;
-}
-
-/* Terms in slot order: the sample first, then predictions. Zero terms go: the last step to sigma 0
- * is a renaming of m, and steps from infinite lambda do not read a history that is not there. */
-static void close_sum(StepProgram *program, StepSlot to, const Draft *draft)
-{
-    StepSum *sum = &program->sum[program->n++];
-    *sum = (StepSum){ .to = to };
-    for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        float coef = (float)draft->coef[slot];
-        if (!draft->used[slot] || coef == 0.0f) continue;
-        sum->from[sum->n] = (StepSlot)slot;
-        sum->coef[sum->n++] = coef;
-    }
-}
+#include "sampling/step_draft.h"
 
 static float lambda(float sigma)
 {
@@ -50,10 +26,10 @@ static StepSlot slot_m(const Scheduler *s, int i)
 /* m = x - sigma * v */
 static void convert(const Scheduler *s, int i, StepProgram *program)
 {
-    Draft m = { 0 };
-    add(&m, SLOT_X, 1.0);
-    add(&m, SLOT_V, -(double)s->sigmas[i]);
-    close_sum(program, slot_m(s, i), &m);
+    StepDraft m = { 0 };
+    step_draft_add(&m, SLOT_X, 1.0);
+    step_draft_add(&m, SLOT_V, -(double)s->sigmas[i]);
+    step_draft_close(program, slot_m(s, i), &m);
 }
 
 /* Solve a x = b in f32 for n <= 3, with row exchange as LAPACK does; a and b are used up. */
@@ -147,15 +123,15 @@ static void correct(const Scheduler *s, int i, StepProgram *program)
 
     double alpha = (double)(1.0f - s->sigmas[i]), scale = alpha * (double)phi.scale;
     StepSlot m0 = slot_m(s, i - 1);
-    Draft x = { 0 };
-    add(&x, SLOT_LAST, (double)(s->sigmas[i] / s->sigmas[i - 1]));
-    add(&x, m0, -alpha * (double)phi.first);
+    StepDraft x = { 0 };
+    step_draft_add(&x, SLOT_LAST, (double)(s->sigmas[i] / s->sigmas[i - 1]));
+    step_draft_add(&x, m0, -alpha * (double)phi.first);
     for (int k = 0; k < order; k++) {
         double weight = scale * (double)rho[k] / (double)r[k];
-        add(&x, k < order - 1 ? slot_m(s, i - 2 - k) : slot_m(s, i), -weight);
-        add(&x, m0, weight);
+        step_draft_add(&x, k < order - 1 ? slot_m(s, i - 2 - k) : slot_m(s, i), -weight);
+        step_draft_add(&x, m0, weight);
     }
-    close_sum(program, SLOT_LAST, &x);
+    step_draft_close(program, SLOT_LAST, &x);
 }
 
 /* From level i to i + 1. */
@@ -164,8 +140,8 @@ static void predict(const Scheduler *s, int i, StepProgram *program)
     int order = unipc_order(s, i);
     float l0 = lambda(s->sigmas[i]), h = lambda(s->sigmas[i + 1]) - l0;
     StepSlot m0 = slot_m(s, i);
-    Draft x = { 0 };
-    add(&x, SLOT_LAST, (double)(s->sigmas[i + 1] / s->sigmas[i]));
+    StepDraft x = { 0 };
+    step_draft_add(&x, SLOT_LAST, (double)(s->sigmas[i + 1] / s->sigmas[i]));
     if (h != 0.0f) { /* zero where the table ends by repeating its last level */
         float r[SCHEDULER_MAX_ORDER], rho[SCHEDULER_MAX_ORDER] = { 0.5f };
         for (int k = 0; k < order - 1; k++)
@@ -173,14 +149,14 @@ static void predict(const Scheduler *s, int i, StepProgram *program)
         Phi phi = phi_of(s->config.solver, h, order);
         if (order > 2) weights_of(order - 1, r, phi.b, rho);
         double alpha = (double)(1.0f - s->sigmas[i + 1]);
-        add(&x, m0, -alpha * (double)phi.first);
+        step_draft_add(&x, m0, -alpha * (double)phi.first);
         for (int k = 0; k < order - 1; k++) {
             double weight = alpha * (double)phi.scale * (double)rho[k] / (double)r[k];
-            add(&x, slot_m(s, i - 1 - k), -weight);
-            add(&x, m0, weight);
+            step_draft_add(&x, slot_m(s, i - 1 - k), -weight);
+            step_draft_add(&x, m0, weight);
         }
     }
-    close_sum(program, SLOT_X, &x);
+    step_draft_close(program, SLOT_X, &x);
 }
 
 void flow_step_unipc(const Scheduler *s, int i, StepProgram *program)
@@ -190,9 +166,9 @@ void flow_step_unipc(const Scheduler *s, int i, StepProgram *program)
     if (corrects(s, i)) {
         correct(s, i, program);
     } else {
-        Draft same = { 0 };
-        add(&same, SLOT_X, 1.0);
-        close_sum(program, SLOT_LAST, &same);
+        StepDraft same = { 0 };
+        step_draft_add(&same, SLOT_X, 1.0);
+        step_draft_close(program, SLOT_LAST, &same);
     }
     predict(s, i, program);
 }
@@ -208,10 +184,10 @@ static int dpmpp_order(const Scheduler *s, int i)
 }
 
 /* coef times the slope of m over the k-th step back, which took r of this step's h */
-static void add_slope(const Scheduler *s, int i, Draft *x, int k, double inverse_r, double coef)
+static void add_slope(const Scheduler *s, int i, StepDraft *x, int k, double inverse_r, double coef)
 {
-    add(x, slot_m(s, i - k), coef * inverse_r);
-    add(x, slot_m(s, i - k - 1), -coef * inverse_r);
+    step_draft_add(x, slot_m(s, i - k), coef * inverse_r);
+    step_draft_add(x, slot_m(s, i - k - 1), -coef * inverse_r);
 }
 
 void flow_step_dpmpp(const Scheduler *s, int i, StepProgram *program)
@@ -223,9 +199,9 @@ void flow_step_dpmpp(const Scheduler *s, int i, StepProgram *program)
     float l0 = lambda(s->sigmas[i]), h = lambda(next) - l0;
     float e = expf(-h) - 1.0f;
     double first = (double)(alpha * e);
-    Draft x = { 0 };
-    add(&x, SLOT_X, (double)(next / s->sigmas[i]));
-    add(&x, slot_m(s, i), -first);
+    StepDraft x = { 0 };
+    step_draft_add(&x, SLOT_X, (double)(next / s->sigmas[i]));
+    step_draft_add(&x, slot_m(s, i), -first);
     if (order == 2) {
         float r0 = (l0 - lambda(s->sigmas[i - 1])) / h;
         double slope =
@@ -241,14 +217,14 @@ void flow_step_dpmpp(const Scheduler *s, int i, StepProgram *program)
         add_slope(s, i, &x, 0, (double)(1.0f / r0), d1 + bend);
         add_slope(s, i, &x, 1, (double)(1.0f / r1), -bend);
     }
-    close_sum(program, SLOT_X, &x);
+    step_draft_close(program, SLOT_X, &x);
 }
 
 void flow_step_euler(const Scheduler *s, int i, StepProgram *program)
 {
     *program = (StepProgram){ 0 };
-    Draft x = { 0 };
-    add(&x, SLOT_X, 1.0);
-    add(&x, SLOT_V, (double)(s->sigmas[i + 1] - s->sigmas[i]));
-    close_sum(program, SLOT_X, &x);
+    StepDraft x = { 0 };
+    step_draft_add(&x, SLOT_X, 1.0);
+    step_draft_add(&x, SLOT_V, (double)(s->sigmas[i + 1] - s->sigmas[i]));
+    step_draft_close(program, SLOT_X, &x);
 }

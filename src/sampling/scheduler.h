@@ -44,7 +44,8 @@ typedef enum StepSlot {
     SLOT_V,    /**< the network's output, read only */
     SLOT_LAST, /**< the sample the previous prediction started from */
     SLOT_M,    /**< predictions of the data, the last order + 1 in turn: SLOT_M + i % (order + 1) */
-    SLOT_COUNT = SLOT_M + SCHEDULER_MAX_ORDER + 1
+    SLOT_NOISE = SLOT_M + SCHEDULER_MAX_ORDER + 1, /**< fresh noise, of schedulers that want it */
+    SLOT_COUNT
 } StepSlot;
 
 enum { STEP_MAX_TERMS = SCHEDULER_MAX_ORDER + 2, STEP_MAX_SUMS = 3 };
@@ -55,6 +56,7 @@ typedef struct StepSum {
     int n;
     StepSlot from[STEP_MAX_TERMS];
     float coef[STEP_MAX_TERMS];
+    float limit; /**< > 0: the sum is then clamped to -limit .. limit */
 } StepSum;
 
 /** One step: its sums in order. One term with coefficient 1 is a plain renaming. */

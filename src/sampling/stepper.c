@@ -22,15 +22,25 @@ static Tensor sum_up(Run *r, const Stepper *stepper, const StepSum *sum)
     return op_combine(r, sum->n, sum->coef, x);
 }
 
+Tensor stepper_run(Run *r, Stepper *stepper, const StepProgram *program, Tensor x, Tensor v,
+                   Tensor noise)
+{
+    stepper->slot[SLOT_X] = x;
+    stepper->slot[SLOT_V] = v;
+    stepper->slot[SLOT_NOISE] = noise;
+    for (int k = 0; k < program->n; k++) {
+        const StepSum *sum = &program->sum[k];
+        Tensor y = sum_up(r, stepper, sum);
+        stepper->slot[sum->to] = sum->limit > 0 ? op_clamp(r, y, -sum->limit, sum->limit) : y;
+    }
+    return stepper->slot[SLOT_X];
+}
+
 Tensor stepper_step(Run *r, Stepper *stepper, const Scheduler *s, int i, Tensor x, Tensor v)
 {
     StepProgram program;
     scheduler_step(s, i, &program);
-    stepper->slot[SLOT_X] = x;
-    stepper->slot[SLOT_V] = v;
-    for (int k = 0; k < program.n; k++)
-        stepper->slot[program.sum[k].to] = sum_up(r, stepper, &program.sum[k]);
-    return stepper->slot[SLOT_X];
+    return stepper_run(r, stepper, &program, x, v, NO_TENSOR);
 }
 
 void stepper_live(const Scheduler *s, int next, bool live[SLOT_COUNT])

@@ -30,6 +30,10 @@ Tensor stepper_step(Run *r, Stepper *stepper, const Scheduler *s, int i, Tensor 
  *  steps. SLOT_X and SLOT_V are never among them. */
 void stepper_live(const Scheduler *s, int next, bool live[SLOT_COUNT]);
 
+/** The sums of any scheduler's step. `noise`: what its SLOT_NOISE stands for, or NO_TENSOR. */
+Tensor stepper_run(Run *r, Stepper *stepper, const StepProgram *program, Tensor x, Tensor v,
+                   Tensor noise);
+
 /** data, level `sigma`: (1 - sigma) * data + sigma * noise, where image to image begins. */
 Tensor stepper_mix(Run *r, float sigma, Tensor data, Tensor noise);
 
