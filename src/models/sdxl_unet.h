@@ -17,12 +17,6 @@ typedef struct SdxlUnet {
 /** Bind the weights; m->trunk.cfg is set (unet_config_read). */
 void sdxl_unet_weights(SdxlUnet *m, Weights *w);
 
-/** What a ControlNet adds: to each skip and to the middle. */
-typedef struct UnetControl {
-    Tensor skip[UNET_MAX_SKIPS], mid;
-    int n_skips; /**< 0: nothing is added */
-} UnetControl;
-
 /**
  * One forward pass for each branch, block by block together.
  * @param step      row of the schedule that the contexts embed

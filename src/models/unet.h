@@ -119,6 +119,12 @@ typedef struct UnetBranch {
     const UnetContext *context;
 } UnetBranch;
 
+/** What a ControlNet gives and a UNet adds: to each skip and to the middle. */
+typedef struct UnetControl {
+    Tensor skip[UNET_MAX_SKIPS], mid;
+    int n_skips; /**< 0: nothing is added */
+} UnetControl;
+
 /** Each branch through one part; run_block is told. */
 void unet_res(Run *r, const UnetTrunk *t, const UnetRes *b, int n, UnetBranch *branches);
 void unet_transformer(Run *r, const UnetTrunk *t, const UnetTransformer *a, int n,

@@ -100,6 +100,23 @@ def store(model, folder, config, original):
     save_file(tensors, path)
 
 
+def controlled(model, seed, x, t, text, added):
+    """The output with something added to every skip and to the middle, as a ControlNet does."""
+    shapes, hooks = [], []
+    for block in [model.conv_in, *model.down_blocks, model.mid_block]:
+        def keep(module, args, output):
+            parts = output[1] if isinstance(output, tuple) else [output]
+            shapes.extend(p.shape for p in parts)
+        hooks.append(block.register_forward_hook(keep))
+    model(x, t, text, added_cond_kwargs=added)
+    for hook in hooks:
+        hook.remove()
+    parts = [0.3 * noise(shape, seed + 100 + i) for i, shape in enumerate(shapes)]
+    y = model(x, t, text, added_cond_kwargs=added, down_block_additional_residuals=tuple(parts[:-1]),
+              mid_block_additional_residual=parts[-1]).sample
+    return {f"control.{i}": p[0] for i, p in enumerate(parts)} | {"controlled": y[0]}
+
+
 def make_case(folder, size, rows, config, seed):
     model = randomise(UNet2DConditionModel(**config), seed, {"to_q.weight": 2.0})
     to_half(model)
@@ -124,6 +141,8 @@ def make_case(folder, size, rows, config, seed):
             for name, parts in taps.take().items():
                 if b == 0 and s == 0:
                     out[name] = parts[0][0]
+            if b == 0 and s == 1:
+                out |= controlled(model, seed, x, torch.tensor(t), text, added)
     save_tensors(os.path.join(folder, "taps.safetensors"), out)
 
 
