@@ -167,6 +167,8 @@ class Row:
 
     def _judge(self, budget):
         plan, measured = self.plan, self.measured
+        if plan["device_budget_bytes"]:  # a simulated device is made of the process's memory
+            self.watched_bytes -= plan["slab_bytes"]
         for what, got, want in (
             ("slab peak", measured["slab_peak_bytes"], plan["slab_bytes"]),
             ("bytes moved", measured["moved_bytes"], plan["moved_bytes"]),

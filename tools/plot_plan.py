@@ -8,14 +8,12 @@ import json
 import sys
 
 LEFT, TOP, WIDTH, HEIGHT, LEGEND = 70, 50, 640, 280, 60
-PARTS = [("process and output", "#9aa5b1"), ("activations", "#4c8bf5"),
-         ("weights that stay", "#2f9e6e"), ("ring of streamed weights", "#f0a03c")]
+PARTS = [("process and output", "#9aa5b1"), ("activations", "#4c8bf5"), ("weights held at once", "#2f9e6e")]
 
 
 def stage_parts(plan, stage):
     """Bytes of each part, from the bottom up."""
-    ring = stage["slots"] * stage["slot_bytes"]
-    return [plan["fixed_bytes"], stage["tensor_bytes"], stage["resident_bytes"], ring]
+    return [plan["fixed_bytes"], stage["tensor_bytes"], stage["slab_bytes"] - stage["tensor_bytes"]]
 
 
 def gib(n):
@@ -43,9 +41,9 @@ def draw(plan, title):
                            f'text-anchor="middle">{gib(size)}</text>')
         middle = x + column * 0.35
         steps = f' ({stage["steps"]} steps)' if stage["steps"] else ""
-        stay = f'{stage["resident_units"]} of {stage["units"]} units stay'
+        weights = f'{gib(stage["weight_bytes"])} of weights'
         out.append(f'<text x="{middle:.1f}" y="{floor + 20}" text-anchor="middle">{stage["name"]}{steps}</text>')
-        for line, text in enumerate((stay, f'{gib(stage["moved_bytes"])} read')):
+        for line, text in enumerate((weights, f'{gib(stage["moved_bytes"])} read')):
             out.append(f'<text x="{middle:.1f}" y="{floor + 38 + 17 * line}" text-anchor="middle" '
                        f'fill="#555">{text}</text>')
     line = floor - budget * scale

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/pool.h"
+#include "base/text.h"
 #include "compute/cpu/device.h"
 #include "compute/sim/sim_device.h"
 #include "engine/constraints.h"
@@ -75,7 +76,8 @@ struct SnugPlan {
     size_t fixed_bytes;   /* of the process, beside the slab */
     size_t staging_bytes; /* in front of the host's slab */
     SnugFigures figures;
-    size_t writer_bytes; /* reserved for the output */
+    size_t writer_bytes;          /* reserved for the output */
+    struct StageVerdict *verdict; /* [n_stages + 1], verdict.h */
     char *text, *json;
 };
 
@@ -83,8 +85,10 @@ struct SnugPlan {
 SNUG_MUST_USE SnugStatus job_prepare(SnugJob *job, SnugError *err);
 /** Close what job_prepare opened. */
 void job_unprepare(SnugJob *job);
-/** Text and JSON of a finished plan (plan_text.c). */
+/** Verdict, text and JSON of a finished plan (plan_text.c). */
 SNUG_MUST_USE SnugStatus plan_describe(SnugPlan *plan, SnugError *err);
+/** The JSON (plan_json.c). */
+void plan_add_json(TextBuilder *to, const SnugPlan *plan);
 
 /** A Run over the engine's device. */
 Run engine_run(SnugEngine *engine, const RunHooks *hooks, SnugError *err);

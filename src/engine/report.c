@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "engine/report_planned.h"
+#include "engine/foresee.h"
 
 static double mib(double bytes)
 {
@@ -81,21 +81,37 @@ static SnugStatus write_report(const RunRecord *r, OutFile *file, SnugError *err
     return status;
 }
 
+/* What the plan foresaw at the operations of each point of the timeline, and at stage borders. */
+static void foresee_points(const Timeline *t, Foresee *f, ReportPlanned *out)
+{
+    for (int i = 0; i < t->n; i++) {
+        out[i] = (ReportPlanned){ 0 };
+        for (int32_t op = t->at[i].first_op; op <= t->at[i].last_op; op++) {
+            foresee_go(f, op);
+            if (f->tensors > out[i].tensors) out[i].tensors = f->tensors;
+            if (f->weights > out[i].weights) out[i].weights = f->weights;
+        }
+    }
+}
+
 SnugStatus report_make(RunRecord *record, OutFile *file, SnugError *err)
 {
     TRY(keep_text(record, err));
     if (!file) return SNUG_OK;
+    const Recorder *recorder = record->recorder;
     Arena arena;
+    Foresee foresee;
     arena_init(&arena, record->job->engine->heap, "report");
     ReportPlanned *planned = arena_array(&arena, TIMELINE_POINTS, sizeof *planned);
-    double *begin = arena_array(&arena, (size_t)record->plan->trace.n_stages + 1, sizeof *begin);
-    SnugStatus status = planned && begin ? report_planned_fill(record, planned, begin, err)
-                                         : error_set(err, SNUG_ERR_MEMORY, "no memory");
-    record->planned = planned;
-    record->planned_begin = begin;
-    if (status == SNUG_OK) status = write_report(record, file, err);
+    SnugStatus status = planned ? foresee_open(&foresee, record->plan, &recorder->held, err)
+                                : error_set(err, SNUG_ERR_MEMORY, "no memory for the report");
+    if (status == SNUG_OK) {
+        foresee_points(&recorder->timeline, &foresee, planned);
+        foresee_close(&foresee);
+        record->planned = planned;
+        status = write_report(record, file, err);
+    }
     record->planned = NULL;
-    record->planned_begin = NULL;
     arena_release(&arena);
     return status;
 }

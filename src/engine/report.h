@@ -24,7 +24,6 @@ typedef struct RunRecord {
     const StageMemory *stages;    /**< [n_stages] */
     const Recorder *recorder;     /**< timeline, parts, times of loads */
     const ReportPlanned *planned; /**< [timeline.n], filled in by report_make */
-    const double *planned_begin;  /**< [n_stages + 1] seconds, filled in by report_make */
 } RunRecord;
 
 /**

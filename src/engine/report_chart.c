@@ -1,6 +1,7 @@
 /* report_chart.c  Memory over time as SVG: process, tensors and weights stacked, what was planned at
  * the same operations, the resident size, the budget; stages behind, transfers below. */
 #include "engine/report.h"
+#include "engine/verdict.h"
 
 enum {
     LEFT = 96,
@@ -88,8 +89,8 @@ static void add_stages(const Chart *c)
             c->b,
             "<g><title>%s: %.2f s, planned %.2f s</title><rect class=\"stage s%d\" x=\"%.1f\" "
             "y=\"%d\" width=\"%.1f\" height=\"%d\"/>",
-            t->stages[i].name, s->seconds, c->r->planned_begin[i + 1] - c->r->planned_begin[i],
-            i % 2, x, TOP, w, BOTTOM - TOP);
+            t->stages[i].name, s->seconds, c->r->plan->schedule.loads.stages[i].seconds, i % 2, x,
+            TOP, w, BOTTOM - TOP);
         if (w > 40)
             text_addf(c->b, "<text class=\"small\" x=\"%.1f\" y=\"%d\">%.*s</text>", x + 3, TOP - 6,
                       (int)(w / 6.5), t->stages[i].name);
@@ -172,11 +173,6 @@ static void add_transfers(const Chart *c)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static const char *kind_at(const Chart *c, int32_t op)
-{
-    return op_kind_name((OpKind)trace_op(&c->r->plan->trace, op)->kind);
-}
-
 /* The highest of what was held, and the operation that was running. */
 static void add_peak(const Chart *c, Series series)
 {
@@ -185,6 +181,7 @@ static void add_peak(const Chart *c, Series series)
     for (int i = 1; i < t->n; i++)
         if (value_at(c, series, i) > value_at(c, series, at)) at = i;
     if (!t->n) return;
+    char where[VERDICT_WHERE];
     const double x = x_of(c, t->at[at].seconds), bytes = value_at(c, series, at);
     const int32_t stage = trace_stage_of(&c->r->plan->trace, t->at[at].first_op);
     const char *name = c->r->plan->trace.stages[stage].name;
@@ -192,8 +189,9 @@ static void add_peak(const Chart *c, Series series)
         c->b,
         "<circle class=\"peak\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/><text class=\"small halo %s\" "
         "x=\"%.1f\" y=\"%.1f\">peak %.1f MiB: %s, %s</text>\n",
-        x, y_of(c, bytes), x > RIGHT - 260 ? "end" : "", x + (x > RIGHT - 260 ? -8 : 8),
-        y_of(c, bytes) - 6, bytes / 1048576.0, name, kind_at(c, t->at[at].first_op));
+        x, y_of(c, bytes), x > RIGHT - 360 ? "end" : "", x + (x > RIGHT - 360 ? -8 : 8),
+        y_of(c, bytes) - 6, bytes / 1048576.0, name,
+        verdict_where(c->r->plan, t->at[at].first_op, where));
 }
 
 static double limit_of(const Chart *c)

@@ -3,6 +3,7 @@
 
 #include "engine/report.h"
 #include "engine/report_page.h"
+#include "engine/verdict.h"
 
 static double mib(double bytes)
 {
@@ -109,30 +110,29 @@ static void add_legend(TextBuilder *b, bool host, bool two)
 
 static void add_stage(TextBuilder *b, const RunRecord *r, int32_t i)
 {
+    char where[VERDICT_WHERE];
     const SnugPlan *p = r->plan;
     const TraceStage *s = &p->trace.stages[i];
     const StageWeights *w = &p->schedule.loads.stages[i];
-    const bool any = s->end_op > s->first_op;
-    const char *peak =
-        any ? op_kind_name((OpKind)trace_op(&p->trace, p->placement.stage_peak_op[i])->kind) : "-";
-    const double foreseen = r->planned_begin[i + 1] - r->planned_begin[i];
+    const StageVerdict *v = &p->verdict[i];
     text_addf(b,
-              "<tr><td>%s</td><td>%d</td><td>%.2f</td><td>%.2f</td><td>%.1f</td><td>%s</td>"
-              "<td>%.1f</td><td>%d of %d</td><td>%.1f</td><td>%.1f</td><td>%.2f</td><td>%.1f</td>"
-              "</tr>\n",
-              s->name, s->steps, foreseen, r->stages[i].seconds,
-              mib((double)p->placement.stage_live[i]), peak, mib((double)w->unit_bytes),
-              w->n_resident, w->n_units, mib(w->moved_bytes), mib(w->bound_bytes), w->stall_seconds,
+              "<tr><td>%s</td><td>%d</td><td>%.2f</td><td>%.2f</td><td title=\"most is held in "
+              "%s\">%.1f</td><td>%.1f</td><td>%.1f</td><td>%d of %d</td><td>%.1f</td><td>%.1f</td>"
+              "<td>%.2f</td><td>%.1f</td></tr>\n",
+              s->name, s->steps, w->seconds, r->stages[i].seconds,
+              verdict_where(p, v->peak_op, where), mib((double)v->slab_bytes),
+              mib((double)p->placement.stage_top[i]), mib((double)w->unit_bytes), w->n_resident,
+              w->n_units, mib(w->moved_bytes), mib(w->bound_bytes), w->stall_seconds,
               mib((double)r->stages[i].rss_bytes));
 }
 
 static void add_stages(TextBuilder *b, const RunRecord *r)
 {
     text_addf(b,
-              "<h2>Stages</h2><p>Sizes in MiB, times in seconds. Peak: most activations alive at "
-              "once, and the operation they are alive for. Stay: units of weights that stay for "
-              "the stage.</p><div class=\"wide\"><table><tr><th>stage</th><th>steps</th>"
-              "<th>planned</th><th>took</th><th>peak</th><th>at</th><th>weights</th>"
+              "<h2>Stages</h2><p>Sizes in MiB, times in seconds. Slab: what the stage takes of it; "
+              "stay: units of weights that are read once and stay for the stage; waits: "
+              "planned.</p><div class=\"wide\"><table><tr><th>stage</th><th>steps</th>"
+              "<th>planned</th><th>took</th><th>slab</th><th>tensors</th><th>weights</th>"
               "<th>stay</th><th>moved</th><th>bound</th><th>waits</th><th>resident</th></tr>\n");
     for (int32_t i = 0; i < r->plan->trace.n_stages; i++)
         add_stage(b, r, i);

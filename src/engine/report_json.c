@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/report.h"
+#include "engine/verdict.h"
 
 /* Transfers written in full; of more, neighbours of one network become one row. */
 enum { MOST_TRANSFERS = 4000 };
@@ -19,8 +20,8 @@ static void add_measured(TextBuilder *b, const RunRecord *r)
                   "%s{\"name\":\"%s\",\"begin\":%.3f,\"seconds\":%.3f,\"planned_begin\":%.3f,"
                   "\"planned_seconds\":%.3f,\"rss_bytes\":%zu}",
                   i ? "," : "", r->plan->trace.stages[i].name, r->stages[i].begin_seconds,
-                  r->stages[i].seconds, r->planned_begin[i],
-                  r->planned_begin[i + 1] - r->planned_begin[i], r->stages[i].rss_bytes);
+                  r->stages[i].seconds, r->plan->verdict[i].begin_seconds,
+                  r->plan->schedule.loads.stages[i].seconds, r->stages[i].rss_bytes);
     text_addf(b, "]}");
 }
 
