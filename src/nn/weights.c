@@ -11,6 +11,7 @@
 #include "tensor/finite.h"
 
 enum { UNIT_ALIGN = 64, MAX_NAME = NAME_MAP_TEXT, MAX_LISTED = 10 };
+enum { PIECES = 96, LEAST_PIECE = 4 << 20 };
 
 void weight_table_init(WeightTable *table, Arena *arena)
 {
@@ -90,7 +91,11 @@ void weights_problem(Weights *w, const char *format, ...)
 
 void weights_begin(Weights *w, WeightTable *table, const Checkpoint *checkpoint, const char *model)
 {
-    *w = (Weights){ .table = table, .checkpoint = checkpoint, .model = model, .unit = -1 };
+    *w = (Weights){ .table = table,
+                    .checkpoint = checkpoint,
+                    .model = model,
+                    .first_unit = table->n_units,
+                    .unit = -1 };
     w->used = arena_array(table->arena, (size_t)checkpoint_count(checkpoint) + 1, sizeof *w->used);
     w->no_memory = !w->used;
 }
@@ -113,25 +118,6 @@ void weights_loras(Weights *w, LoraSet *loras, LoraNetwork network, unsigned exp
     w->lora_names = names;
 }
 
-SnugStatus weights_end(Weights *w, SnugError *err)
-{
-    if (w->no_memory) return error_set(err, SNUG_ERR_MEMORY, "no memory for the weight table");
-    if (w->n_problems)
-        return error_set(
-            err, SNUG_ERR_FILE, "%s: %s does not fit its configuration (%d problem%s):%s%s",
-            checkpoint_path(w->checkpoint), w->model, w->n_problems, w->n_problems == 1 ? "" : "s",
-            w->problems, w->n_problems > MAX_LISTED ? "\n  ..." : "");
-    char names[512];
-    const int32_t unused = checkpoint_unused(w->checkpoint, w->used, names, sizeof names);
-    char *warnings = w->table->warnings;
-    const size_t used = strlen(warnings);
-    if (unused)
-        (void)snprintf(warnings + used, sizeof w->table->warnings - used,
-                       "%s: %d unexpected tensor%s ignored: %s\n", checkpoint_path(w->checkpoint),
-                       unused, unused == 1 ? "" : "s", names);
-    return SNUG_OK;
-}
-
 static bool grow_units(WeightTable *table)
 {
     if (table->n_units < table->max_units) return true;
@@ -142,6 +128,69 @@ static bool grow_units(WeightTable *table)
     table->units = units;
     table->max_units = max;
     return true;
+}
+
+/* ---- units ----------------------------------------------------------------------------------- */
+
+static void add_to_unit(Weights *w, WeightUnit *unit, int32_t index, BoundWeight *b)
+{
+    b->weight.unit = index;
+    b->weight.unit_offset = unit->bytes;
+    b->next = NULL;
+    if (unit->last)
+        unit->last->next = b;
+    else
+        unit->first = b;
+    unit->last = b;
+    if (!size_add(unit->bytes, size_align(b->weight.bytes, UNIT_ALIGN), &unit->bytes))
+        w->no_memory = true;
+}
+
+static void add_unit(Weights *w, const char *name)
+{
+    if (w->no_memory || !grow_units(w->table)) {
+        w->no_memory = true;
+        return;
+    }
+    w->unit = w->table->n_units++;
+    WeightUnit *unit = &w->table->units[w->unit];
+    *unit = (WeightUnit){ .bytes = 0 };
+    (void)snprintf(unit->name, sizeof unit->name, "%s", name);
+}
+
+/* A block of a large network is many weights that are needed one after another. The finer the
+ * units, the less space is idle beside them; the coarser, the less there is to plan. A bias or a norm
+ * stays with the weight before it. */
+static void split_unit(Weights *w, const WeightUnit *whole, size_t most)
+{
+    add_unit(w, whole->name);
+    for (BoundWeight *b = whole->first, *next; b && !w->no_memory; b = next) {
+        next = b->next;
+        const size_t bytes = w->table->units[w->unit].bytes;
+        if (bytes && b->weight.bytes >= most / 8 && bytes + b->weight.bytes > most)
+            add_unit(w, whole->name);
+        if (!w->no_memory) add_to_unit(w, &w->table->units[w->unit], w->unit, b);
+    }
+}
+
+static void split_units(Weights *w)
+{
+    WeightTable *table = w->table;
+    const int32_t n = table->n_units - w->first_unit;
+    WeightUnit *whole = arena_array(table->arena, (size_t)n + 1, sizeof *whole);
+    if (!whole) {
+        w->no_memory = true;
+        return;
+    }
+    size_t all = 0;
+    for (int32_t i = 0; i < n; i++) {
+        whole[i] = table->units[w->first_unit + i];
+        if (!size_add(all, whole[i].bytes, &all)) all = SIZE_MAX;
+    }
+    const size_t most = all / PIECES > LEAST_PIECE ? all / PIECES : LEAST_PIECE;
+    table->n_units = w->first_unit;
+    for (int32_t i = 0; i < n && !w->no_memory; i++)
+        split_unit(w, &whole[i], most);
 }
 
 __attribute__((format(printf, 2, 0))) static void set_prefix(Weights *w, const char *format,
@@ -157,18 +206,11 @@ void weights_unit(Weights *w, const char *format, ...)
     va_start(args, format);
     set_prefix(w, format, args);
     va_end(args);
-    if (w->no_memory || !grow_units(w->table)) {
-        w->no_memory = true;
-        return;
-    }
-    w->unit = w->table->n_units++;
-    WeightUnit *unit = &w->table->units[w->unit];
-    *unit = (WeightUnit){ .bytes = 0 };
+    char name[sizeof w->table->units->name];
     const int n = (int)strlen(w->prefix) - 1; /* without the last dot */
-    (void)snprintf(unit->name, sizeof unit->name, "%.20s%s%.40s", w->model, n > 0 ? "." : "",
-                   w->prefix);
-    if (n > 0 && strlen(unit->name) < sizeof unit->name - 1)
-        unit->name[strlen(unit->name) - 1] = '\0';
+    (void)snprintf(name, sizeof name, "%.20s%s%.40s", w->model, n > 0 ? "." : "", w->prefix);
+    if (n > 0 && strlen(name) < sizeof name - 1) name[strlen(name) - 1] = '\0';
+    add_unit(w, name);
 }
 
 void weights_prefix(Weights *w, const char *format, ...)
@@ -290,16 +332,7 @@ static BoundWeight *bind(Weights *w, const char *name, Shape shape)
 static BoundWeight *place(Weights *w, BoundWeight *b)
 {
     if (!b || w->unit < 0) return NULL;
-    WeightUnit *unit = &w->table->units[w->unit];
-    b->weight.unit = w->unit;
-    b->weight.unit_offset = unit->bytes;
-    if (unit->last)
-        unit->last->next = b;
-    else
-        unit->first = b;
-    unit->last = b;
-    if (!size_add(unit->bytes, size_align(b->weight.bytes, UNIT_ALIGN), &unit->bytes))
-        w->no_memory = true;
+    add_to_unit(w, &w->table->units[w->unit], w->unit, b);
     return b;
 }
 
@@ -360,4 +393,24 @@ void weights_conv(Weights *w, Conv *conv, const char *name, int64_t in, int64_t 
     conv->weight = part(w, name, "weight", SHAPE(out, in, kt, kh, kw));
     conv->bias = bias == BIAS ? part(w, name, "bias", SHAPE(out)) : NULL;
     conv->lora = w->loras && kt == 1 ? lora_bind_layer(w, name, in, out, kh, kw) : NULL;
+}
+
+SnugStatus weights_end(Weights *w, SnugError *err)
+{
+    if (!w->no_memory && !w->n_problems) split_units(w);
+    if (w->no_memory) return error_set(err, SNUG_ERR_MEMORY, "no memory for the weight table");
+    if (w->n_problems)
+        return error_set(
+            err, SNUG_ERR_FILE, "%s: %s does not fit its configuration (%d problem%s):%s%s",
+            checkpoint_path(w->checkpoint), w->model, w->n_problems, w->n_problems == 1 ? "" : "s",
+            w->problems, w->n_problems > MAX_LISTED ? "\n  ..." : "");
+    char names[512];
+    const int32_t unused = checkpoint_unused(w->checkpoint, w->used, names, sizeof names);
+    char *warnings = w->table->warnings;
+    const size_t used = strlen(warnings);
+    if (unused)
+        (void)snprintf(warnings + used, sizeof w->table->warnings - used,
+                       "%s: %d unexpected tensor%s ignored: %s\n", checkpoint_path(w->checkpoint),
+                       unused, unused == 1 ? "" : "s", names);
+    return SNUG_OK;
 }

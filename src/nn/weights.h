@@ -64,6 +64,7 @@ typedef struct Weights {
     const NameMap *names; /* NULL: the file spells names as we do */
     const char *model;    /* "transformer" */
     char prefix[128];     /* "blocks.3." */
+    int32_t first_unit;   /* of this network */
     int32_t unit;         /* -1 before the first weights_unit */
     bool *used;           /* [tensors of the checkpoint] */
     LoraSet *loras;       /* changes that apply; NULL: none */
@@ -110,8 +111,9 @@ void weights_names(Weights *w, const NameMap *names);
  *  @param names   the convention that files may use beside ours, without a prefix; or NULL */
 void weights_loras(Weights *w, LoraSet *loras, LoraNetwork network, unsigned expert,
                    const NameMap *names);
-/** SNUG_ERR_FILE when a tensor is missing, mis-shaped or of a dtype no kernel takes; tensors nobody
- *  asked for become a line of table->warnings. */
+/** Cuts large units, too: a unit of the finished table is about a hundredth of its network, or one
+ *  weight. SNUG_ERR_FILE when a tensor is missing, mis-shaped or of a dtype no kernel takes; tensors
+ *  nobody asked for become a line of table->warnings. */
 SNUG_MUST_USE SnugStatus weights_end(Weights *w, SnugError *err);
 
 /** Start a unit; its name is also the prefix of the names that follow: "blocks.%d". "" is none. */

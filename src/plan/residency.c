@@ -5,6 +5,7 @@
  * Invariant: a load's window was used last before `after`, and is needed at `need` > `after`. */
 #include "plan/residency.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,7 @@ typedef struct Window {
     int32_t next;                  /* soonest next use of what is lost; INT32_MAX: nothing is */
     int32_t after;
     size_t lost_bytes;
+    double price; /* of bringing back what is lost */
     bool valid;
 } Window;
 
@@ -137,6 +139,7 @@ static void unload(Work *w, int32_t index)
 static bool enter_stage(Work *w, int32_t index, StageView *v)
 {
     *v = (StageView){ .index = index, .floor = w->task->floor[index] };
+    w->policy = w->task->by_stage[index];
     list_units(w, v);
     if (w->task->slab_bytes < v->floor) return false;
     v->space = w->task->slab_bytes - v->floor;
@@ -164,6 +167,13 @@ static int32_t next_use(const Work *w, const StageView *v, const Block *b, int32
     return held ? b->next - w->uses->n : b->next;
 }
 
+/* What is to stay (a next use in the past) is never cheap. */
+static double price_of(size_t bytes, int32_t next, int32_t j)
+{
+    if (next == INT32_MAX) return 0.0;
+    return (double)bytes * (next > j ? 1.0 / (double)(next - j) : 1e3);
+}
+
 /* Activations of earlier stages lie below their floors. */
 static int32_t clear_of_stages(const Work *w, const StageView *v, size_t begin)
 {
@@ -185,6 +195,7 @@ static Window look_at(const Work *w, const StageView *v, int32_t j, size_t begin
         const int32_t next = next_use(w, v, b, j);
         if (next < x.next) x.next = next;
         if (b->next != INT32_MAX) x.lost_bytes += b->end - b->begin;
+        x.price += price_of(b->end - b->begin, next, j);
         if (w->uses->list[b->use].last > x.after) x.after = w->uses->list[b->use].last;
     }
     x.valid = true;
@@ -194,7 +205,9 @@ static Window look_at(const Work *w, const StageView *v, int32_t j, size_t begin
 static bool better(const Work *w, const Window *x, const Window *best)
 {
     if (!x->valid || !best->valid) return x->valid;
-    if (x->next != best->next) return x->next > best->next;
+    if (w->policy.plain && x->next != best->next) return x->next > best->next;
+    if (!w->policy.plain && fabs(x->price - best->price) > 0.001 * best->price)
+        return x->price < best->price;
     if (x->lost_bytes != best->lost_bytes) return x->lost_bytes < best->lost_bytes;
     const size_t over = x->end > w->top ? x->end : w->top,
                  best_over = best->end > w->top ? best->end : w->top;
@@ -463,11 +476,10 @@ static SnugStatus make(Work *w, SnugError *err)
     return SNUG_OK;
 }
 
-SnugStatus residency_make(Residency *out, const ResidencyTask *task, ResidencyPolicy policy,
-                          SnugError *err)
+SnugStatus residency_make(Residency *out, const ResidencyTask *task, SnugError *err)
 {
     *out = (Residency){ .heap = task->uses->heap, .n_stages = task->uses->n_stages };
-    Work w = { .task = task, .uses = task->uses, .policy = policy, .out = out };
+    Work w = { .task = task, .uses = task->uses, .out = out };
     arena_init(&w.arena, out->heap, "planning");
     const SnugStatus status = make(&w, err);
     arena_release(&w.arena);

@@ -1,8 +1,8 @@
 /* residency.h  Which units of weights are in memory when, and where: decided offline.
  *
  * All uses of every unit are known. A unit that is needed and not there is loaded into the window
- * of the slab whose contents are needed again latest (Belady's MIN for units of any size), but not
- * into what the last few uses held: those `horizon` uses are the time that the load has to hide
+ * of the slab whose contents are cheapest to bring back, by bytes over the time until they are needed
+ * (Belady's MIN, for units of any size), but not into what the last few uses held: those `horizon` uses are the time that the load has to hide
  * behind. On a loop that does not fit, the units to stay are first spread evenly, then the missing
  * ones move round by `horizon` + 1 a turn, so transfers stay evenly spread. Never LRU: on such a
  * loop it would hit nothing.
@@ -53,7 +53,10 @@ typedef struct ResidencyPolicy {
     int32_t horizon; /**< uses before a load that keep their units */
     bool strict; /**< by next use alone, nothing spread: the fewest bytes, transfers in clumps */
     bool eager;  /**< fresh memory before memory that is done with: earlier loads, higher top */
-    bool grid;   /**< windows at multiples of the largest unit: works in the smallest space */
+    bool
+        plain; /**< the window needed again latest, whatever its size; else the one that costs least
+                     to bring back: bytes over the time until they are needed */
+    bool grid; /**< windows at multiples of the largest unit: works in the smallest space */
 } ResidencyPolicy;
 
 typedef struct ResidencyTask {
@@ -62,15 +65,15 @@ typedef struct ResidencyTask {
     const size_t *unit_bytes; /**< [n_units], each a multiple of 64 */
     int32_t n_units;
     size_t slab_bytes; /**< most that activations and weights may take; SIZE_MAX: no limit */
+    const ResidencyPolicy *by_stage;    /**< [n_stages] */
     const PlanConstraints *constraints; /**< what unload and offload ask for; NULL: nothing */
 } ResidencyTask;
 
 /**
- * @return SNUG_ERR_BUDGET when a use does not fit under this policy; then out->top holds a slab
+ * @return SNUG_ERR_BUDGET when a use does not fit under these policies; then out->top holds a slab
  *         that would do. SNUG_ERR_MEMORY. `out` is released after a failure but for `top`.
  */
-SNUG_MUST_USE SnugStatus residency_make(Residency *out, const ResidencyTask *task,
-                                        ResidencyPolicy policy, SnugError *err);
+SNUG_MUST_USE SnugStatus residency_make(Residency *out, const ResidencyTask *task, SnugError *err);
 void residency_release(Residency *residency);
 
 /** Bytes that any schedule of a stage's uses must move in `space` bytes: the optimum if units could

@@ -2,22 +2,24 @@
  * each is carried through the simulation. */
 #include "plan/schedule.h"
 
+#include "base/arena.h"
 #include "base/size.h"
 
 /* A schedule that moves more than this over its bound must be that much faster to be chosen. */
 static const double MOST_OVER_BOUND = 1.05, WORTH = 1.10;
 
 static const ResidencyPolicy POLICIES[] = {
-    { .horizon = 1 },
-    { .horizon = 0 },
+    { .horizon = 1, .strict = true },
     { .horizon = 0, .strict = true },
     { .horizon = 2 },
-    { .horizon = 4 },
-    { .horizon = 1, .eager = true },
     { .horizon = 2, .eager = true },
-    { .horizon = 1, .grid = true },
-    { .horizon = 0, .grid = true },
+    { .horizon = 4 },
+    { .horizon = 1, .plain = true },
+    { .horizon = 0, .plain = true },
+    { .horizon = 1, .grid = true, .plain = true },
+    { .horizon = 0, .grid = true, .plain = true },
 };
+enum { N_POLICIES = sizeof POLICIES / sizeof POLICIES[0] };
 
 /* ---- host tier -------------------------------------------------------------------------------- */
 
@@ -72,14 +74,23 @@ static SnugStatus plan_host(Schedule *out, const ScheduleTask *task, SnugError *
     SnugStatus status = floor ? SNUG_ERR_BUDGET : error_set(err, SNUG_ERR_MEMORY, "no memory");
     for (size_t i = 0; floor && i < stages; i++)
         floor[i] = task->staging_bytes;
-    const ResidencyTask host = { .uses = &uses,
-                                 .floor = floor,
-                                 .unit_bytes = task->unit_bytes,
-                                 .n_units = task->n_units,
-                                 .slab_bytes = task->host_bytes };
-    const ResidencyPolicy tried[] = { { .horizon = 1 }, { .horizon = 0 }, { .grid = true } };
-    for (size_t i = 0; i < COUNT(tried) && status == SNUG_ERR_BUDGET; i++)
-        status = residency_make(&out->host, &host, tried[i], err);
+    ResidencyTask host = { .uses = &uses,
+                           .floor = floor,
+                           .unit_bytes = task->unit_bytes,
+                           .n_units = task->n_units,
+                           .slab_bytes = task->host_bytes };
+    static const ResidencyPolicy TRIED[] = { { .horizon = 1, .strict = true },
+                                             { .strict = true },
+                                             { .grid = true, .plain = true } };
+    ResidencyPolicy *by_stage = heap_take(task->trace->heap, stages * sizeof *by_stage, "planning");
+    if (!by_stage) status = error_set(err, SNUG_ERR_MEMORY, "no memory");
+    host.by_stage = by_stage;
+    for (size_t i = 0; i < COUNT(TRIED) && status == SNUG_ERR_BUDGET; i++) {
+        for (size_t k = 0; k < stages; k++)
+            by_stage[k] = TRIED[i];
+        status = residency_make(&out->host, &host, err);
+    }
+    heap_give(task->trace->heap, by_stage);
     heap_give(task->trace->heap, floor);
     uses_release(&uses);
     return status;
@@ -87,18 +98,19 @@ static SnugStatus plan_host(Schedule *out, const ScheduleTask *task, SnugError *
 
 /* ---- choosing --------------------------------------------------------------------------------- */
 
-static SnugStatus try_policy(Schedule *out, const ScheduleTask *task, ResidencyPolicy policy,
-                             SnugError *err)
+static SnugStatus try_policies(Schedule *out, const ScheduleTask *task,
+                               const ResidencyPolicy *by_stage, SnugError *err)
 {
     const ResidencyTask device = { .uses = task->uses,
                                    .floor = task->placement->stage_top,
                                    .unit_bytes = task->unit_bytes,
                                    .n_units = task->n_units,
                                    .slab_bytes = task->device_bytes,
+                                   .by_stage = by_stage,
                                    .constraints = task->constraints };
-    *out = (Schedule){ .policy = policy, .two_tiers = task->two_tiers };
+    *out = (Schedule){ .two_tiers = task->two_tiers };
     out->loads.heap = out->host.heap = task->trace->heap;
-    TRY(residency_make(&out->loads, &device, policy, err));
+    TRY(residency_make(&out->loads, &device, err));
     SnugStatus status = task->two_tiers ? plan_host(out, task, err) : SNUG_OK;
     if (status == SNUG_OK)
         status =
@@ -113,16 +125,19 @@ static SnugStatus try_policy(Schedule *out, const ScheduleTask *task, ResidencyP
     return status;
 }
 
-static bool near_bound(const Residency *r)
+/* Seconds; more when the stage moves much more than it must. */
+static double stage_price(const StageWeights *s)
 {
-    for (int32_t s = 0; s < r->n_stages; s++)
-        if (r->stages[s].moved_bytes > MOST_OVER_BOUND * r->stages[s].bound_bytes) return false;
-    return true;
+    const double over = s->bound_bytes > 0 ? s->moved_bytes / s->bound_bytes : 1.0;
+    return s->seconds * (over <= MOST_OVER_BOUND ? 1.0 : WORTH * over / MOST_OVER_BOUND);
 }
 
 static double price(const Schedule *s)
 {
-    return s->seconds * (near_bound(&s->loads) ? 1.0 : WORTH);
+    double sum = 0;
+    for (int32_t i = 0; i < s->loads.n_stages; i++)
+        sum += stage_price(&s->loads.stages[i]);
+    return sum;
 }
 
 /* Nothing waits and nothing is read twice: no policy can do better. */
@@ -139,39 +154,92 @@ static bool perfect(const Schedule *s)
 
 static bool better(const Schedule *x, const Schedule *best)
 {
-    if (price(x) < 0.99 * price(best)) return true;
-    return price(x) <= 1.001 * price(best) && x->loads.top < best->loads.top;
+    const double a = price(x), b = price(best);
+    if (a < 0.99 * b) return true;
+    return a <= 1.001 * b && x->loads.top < best->loads.top;
+}
+
+/* The search: each policy for all stages, then for each stage the one that suited it best. */
+typedef struct Choice {
+    const ScheduleTask *task;
+    Schedule *best;
+    bool found;
+    size_t least, least_host;  /* slabs that would have done */
+    ResidencyPolicy *by_stage; /* tried now */
+    ResidencyPolicy *liked;    /* [n_stages] */
+    double *liked_price, *liked_moved;
+} Choice;
+
+static void note_stages(Choice *c, const Schedule *s)
+{
+    for (int32_t i = 0; i < s->loads.n_stages; i++) {
+        const StageWeights *stage = &s->loads.stages[i];
+        const double now = stage_price(stage), before = c->liked_price[i];
+        const bool same = now <= 1.001 * before && now >= 0.999 * before;
+        if (before >= 0 && (same ? stage->moved_bytes >= c->liked_moved[i] : now > before))
+            continue;
+        c->liked[i] = c->by_stage[i];
+        c->liked_price[i] = now;
+        c->liked_moved[i] = stage->moved_bytes;
+    }
+}
+
+static SnugStatus consider(Choice *c, const ResidencyPolicy *by_stage, SnugError *err)
+{
+    Schedule tried;
+    const SnugStatus status = try_policies(&tried, c->task, by_stage, err);
+    if (status == SNUG_ERR_BUDGET) {
+        if (tried.loads.top < c->least) c->least = tried.loads.top;
+        if (tried.host.top && tried.host.top < c->least_host) c->least_host = tried.host.top;
+        return SNUG_OK;
+    }
+    TRY(status);
+    note_stages(c, &tried);
+    if (c->found && !better(&tried, c->best)) {
+        schedule_release(&tried);
+        return SNUG_OK;
+    }
+    schedule_release(c->best);
+    *c->best = tried;
+    c->found = true;
+    return SNUG_OK;
+}
+
+static SnugStatus choose(Choice *c, SnugError *err)
+{
+    const int32_t n_stages = c->task->uses->n_stages;
+    for (int32_t s = 0; s < n_stages; s++)
+        c->liked_price[s] = -1.0;
+    for (int i = 0; i < N_POLICIES; i++) {
+        if (c->found && (c->task->quick || perfect(c->best))) return SNUG_OK;
+        for (int32_t s = 0; s < n_stages; s++)
+            c->by_stage[s] = POLICIES[i];
+        TRY(consider(c, c->by_stage, err));
+    }
+    return c->found ? consider(c, c->liked, err) : SNUG_OK;
 }
 
 SnugStatus schedule_make(Schedule *out, const ScheduleTask *task, SnugError *err)
 {
-    *out = (Schedule){ .loads.heap = task->trace->heap, .host.heap = task->trace->heap };
-    size_t least = SIZE_MAX, least_host = SIZE_MAX;
-    bool found = false;
-    for (size_t i = 0; i < COUNT(POLICIES); i++) {
-        if (found && (task->quick || POLICIES[i].grid || perfect(out))) break;
-        Schedule tried;
-        const SnugStatus status = try_policy(&tried, task, POLICIES[i], err);
-        if (status == SNUG_ERR_BUDGET) {
-            if (tried.loads.top < least) least = tried.loads.top;
-            if (tried.host.top && tried.host.top < least_host) least_host = tried.host.top;
-            continue;
-        }
-        if (status != SNUG_OK) {
-            schedule_release(out);
-            return status;
-        }
-        if (found && !better(&tried, out)) {
-            schedule_release(&tried);
-            continue;
-        }
-        schedule_release(out);
-        *out = tried;
-        found = true;
-    }
-    if (found) return SNUG_OK;
-    out->loads.top = least;
-    out->host.top = least_host == SIZE_MAX ? 0 : least_host;
+    Heap *heap = task->trace->heap;
+    *out = (Schedule){ .loads.heap = heap, .host.heap = heap };
+    Choice c = { .task = task, .best = out, .least = SIZE_MAX, .least_host = SIZE_MAX };
+    Arena arena;
+    arena_init(&arena, heap, "planning");
+    const size_t stages = (size_t)task->uses->n_stages + 1;
+    c.by_stage = arena_array(&arena, stages, sizeof *c.by_stage);
+    c.liked = arena_array(&arena, stages, sizeof *c.liked);
+    c.liked_price = arena_array(&arena, stages, sizeof *c.liked_price);
+    c.liked_moved = arena_array(&arena, stages, sizeof *c.liked_moved);
+    SnugStatus status = c.by_stage && c.liked && c.liked_price && c.liked_moved
+                            ? choose(&c, err)
+                            : error_set(err, SNUG_ERR_MEMORY, "no memory to plan the weights");
+    arena_release(&arena);
+    if (status == SNUG_OK && c.found) return SNUG_OK;
+    schedule_release(out);
+    if (status != SNUG_OK) return status;
+    out->loads.top = c.least;
+    out->host.top = c.least_host == SIZE_MAX ? 0 : c.least_host;
     return SNUG_ERR_BUDGET;
 }
 

@@ -8,7 +8,6 @@
 typedef struct Schedule {
     Residency loads; /**< to where operations read weights: the device's slab */
     Residency host;  /**< files to host memory; times are loads of `loads`. n_loads 0: one tier */
-    ResidencyPolicy policy;
     bool two_tiers;
     double seconds; /**< forecast of the whole request */
 } Schedule;

@@ -109,6 +109,35 @@ static const char PLAIN[] =
     "\"ids\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[60,68]},"
     "\"codes\":{\"dtype\":\"I8\",\"shape\":[2,2],\"data_offsets\":[68,72]}}";
 
+/* Two dense layers of 3 MiB in a block: 4 MiB are the least that a piece may have. */
+static const char LARGE[] =
+    "{\"a.weight\":{\"dtype\":\"F32\",\"shape\":[768,1024],\"data_offsets\":[0,3145728]},"
+    "\"a.bias\":{\"dtype\":\"F32\",\"shape\":[768],\"data_offsets\":[3145728,3148800]},"
+    "\"b.weight\":{\"dtype\":\"F32\",\"shape\":[768,1024],\"data_offsets\":[3148800,6294528]},"
+    "\"b.bias\":{\"dtype\":\"F32\",\"shape\":[768],\"data_offsets\":[6294528,6297600]}}";
+
+TEST(weights, large_units_are_cut_between_layers)
+{
+    Bench b;
+    Linear first, second;
+    begin(&b, files_safetensors("large.safetensors", LARGE, 6297600));
+    weights_unit(&b.w, "%s", "block");
+    weights_prefix(&b.w, "%s", "");
+    weights_linear(&b.w, &first, "a", 1024, 768, BIAS);
+    weights_linear(&b.w, &second, "b", 1024, 768, BIAS);
+    CHECK_INT(weights_end(&b.w, &err), SNUG_OK);
+    CHECK_INT(b.table.n_units, 2);
+    CHECK_TEXT(b.table.units[0].name, "model.block");
+    CHECK_TEXT(b.table.units[1].name, "model.block");
+    CHECK_INT(b.table.units[0].bytes, 3148800);
+    CHECK_INT(first.bias->unit, 0);
+    CHECK_INT(second.weight->unit, 1);
+    CHECK_INT(second.weight->unit_offset, 0);
+    CHECK_INT(second.bias->unit, 1);
+    CHECK_INT(second.bias->unit_offset, 3145728);
+    end(&b);
+}
+
 TEST(weights, binds_by_name_and_groups_into_units)
 {
     Bench b;

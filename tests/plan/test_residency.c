@@ -33,10 +33,28 @@ static void case_close(Case *c)
 }
 
 static const ResidencyPolicy POLICIES[] = {
-    { .horizon = 0 }, { .horizon = 0, .strict = true }, { .horizon = 1 },
-    { .horizon = 3 }, { .horizon = 1, .eager = true },  { .horizon = 1, .grid = true },
+    { .horizon = 1, .strict = true },
+    { .horizon = 0, .strict = true },
+    { .horizon = 3 },
+    { .horizon = 1, .eager = true },
+    { .horizon = 0, .plain = true },
+    { .horizon = 0, .strict = true, .plain = true },
+    { .horizon = 1, .grid = true, .plain = true },
 };
 static const ResidencyPolicy SAFE = { .grid = true };
+enum { MAX_STAGES = 32 };
+
+static SnugStatus make(const ResidencyTask *task, Residency *out, ResidencyPolicy policy,
+                       SnugError *err)
+{
+    ResidencyPolicy by_stage[MAX_STAGES];
+    ResidencyTask with = *task;
+    CHECK(task->uses->n_stages <= MAX_STAGES);
+    for (int i = 0; i < task->uses->n_stages; i++)
+        by_stage[i] = policy;
+    with.by_stage = by_stage;
+    return residency_make(out, &with, err);
+}
 
 static SnugStatus plan_by(const Case *c, Residency *out, size_t slab, ResidencyPolicy policy)
 {
@@ -46,7 +64,7 @@ static SnugStatus plan_by(const Case *c, Residency *out, size_t slab, ResidencyP
                                  .unit_bytes = c->program.unit_bytes,
                                  .n_units = c->program.n_units,
                                  .slab_bytes = slab };
-    const SnugStatus status = residency_make(out, &task, policy, &err);
+    const SnugStatus status = make(&task, out, policy, &err);
     CHECK(status == SNUG_OK || (status == SNUG_ERR_BUDGET && strstr(err.text, "do not fit")));
     return status;
 }
@@ -278,7 +296,7 @@ static void plan_short(const Short *s, double *moved, double *bound)
     *moved = 1e9;
     for (size_t k = 0; k < COUNT(POLICIES); k++) {
         Residency r;
-        if (residency_make(&r, &task, POLICIES[k], &err) != SNUG_OK) continue;
+        if (make(&task, &r, POLICIES[k], &err) != SNUG_OK) continue;
         *bound = r.stages[0].bound_bytes / 64;
         if (r.stages[0].moved_bytes / 64 < *moved) *moved = r.stages[0].moved_bytes / 64;
         residency_release(&r);
@@ -336,7 +354,7 @@ TEST(residency, every_refused_allocation_is_reported_and_leaks_nothing)
                                      .unit_bytes = c.program.unit_bytes,
                                      .n_units = c.program.n_units,
                                      .slab_bytes = SIZE_MAX };
-        status = residency_make(&r, &task, SAFE, &err);
+        status = make(&task, &r, SAFE, &err);
         heap_fail_at(c.heap, 0);
         CHECK(status == SNUG_OK || (status == SNUG_ERR_MEMORY && err.text[0]));
         residency_release(&r);
