@@ -1,137 +1,198 @@
-/* inspect.c  What a model folder or weight file holds. Headers only. */
+/* inspect.c  What a model folder or weight file holds: as the pipeline that can use it says, else as the
+ * file formats do. Headers only. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "engine/engine.h"
+#include "engine/inspect_weights.h"
 #include "formats/model_dir.h"
+#include "pipelines/about.h"
 
-typedef struct Tally {
-    int64_t tensors;
-    size_t bytes;
-} Tally;
+/* ---- a model of ours ------------------------------------------------------------------------ */
 
-/* Bytes and tensors by stored type. */
-static void add_types(TextBuilder *b, const Checkpoint *c, bool json)
+static void json_part(TextBuilder *b, const AboutPart *p, InspectStyle style)
 {
-    const char *seen[64];
-    int n = 0;
-    for (int32_t i = 0; i < checkpoint_count(c); i++) {
-        const char *type = checkpoint_entry(c, i)->type_name;
-        int k = 0;
-        while (k < n && strcmp(seen[k], type) != 0)
-            k++;
-        if (k == n && n < 64) seen[n++] = type;
+    inspect_add_member(b, "name", p->role, true);
+    inspect_add_member(b, "is", p->words, false);
+    inspect_add_member(b, "class", p->class_name, false);
+    inspect_add_member(b, "names", p->names, false);
+    inspect_add_member(b, "told_by", p->told_by ? p->told_by : "model_index.json", false);
+    inspect_add_member(b, "config_from", p->config_from, false);
+    inspect_add_member(b, "sizes", p->sizes, false);
+    inspect_add_member(b, "problem", p->problem, false);
+    text_addf(b, ",");
+    inspect_add_weights(b, p->weights, style);
+}
+
+static void json_about(TextBuilder *b, const About *a, InspectStyle style)
+{
+    text_addf(b, "{");
+    inspect_add_member(b, "kind", "model", true);
+    inspect_add_member(b, "form", a->form, false);
+    inspect_add_member(b, "model", a->model, false);
+    inspect_add_member(b, "does", a->words, false);
+    inspect_add_member(b, "pipeline", a->pipeline, false);
+    text_addf(b, ",\"settings\":{");
+    for (int i = 0; i < a->n_settings; i++)
+        inspect_add_member(b, a->setting[i].name, a->setting[i].value, i == 0);
+    text_addf(b, "},\"components\":[");
+    for (int i = 0; i < a->n_parts; i++) {
+        text_addf(b, i ? ",{" : "{");
+        json_part(b, &a->part[i], style);
+        text_addf(b, "}");
     }
-    for (int k = 0; k < n; k++) {
-        Tally t = { 0 };
-        for (int32_t i = 0; i < checkpoint_count(c); i++) {
-            const Entry *e = checkpoint_entry(c, i);
-            if (strcmp(e->type_name, seen[k]) != 0) continue;
-            t.tensors++;
-            t.bytes += e->bytes;
-        }
-        text_addf(b,
-                  json ? "%s{\"type\":\"%s\",\"tensors\":%lld,\"bytes\":%zu}"
-                       : "%s%s: %lld tensors, %zu bytes",
-                  k ? (json ? "," : "; ") : "", seen[k], (long long)t.tensors, t.bytes);
+    text_addf(b, "]");
+    inspect_add_member(b, "tokenizer", a->tokenizer, false);
+    inspect_add_member(b, "missing", a->missing[0] ? a->missing : NULL, false);
+    inspect_add_member(b, "problem", a->problem, false);
+    inspect_add_member(b, "warnings", a->warnings[0] ? a->warnings : NULL, false);
+    text_addf(b, "}\n");
+}
+
+static void text_part(TextBuilder *b, const AboutPart *p, InspectStyle style)
+{
+    text_addf(b, "\n%s: %s", p->role, p->words);
+    if (p->class_name) {
+        text_addf(b, ", ");
+        inspect_add_name(b, p->class_name);
+    }
+    if (p->told_by) text_addf(b, ", by %s (%s)", p->told_by, p->names);
+    text_addf(b, "\n");
+    if (p->sizes) text_addf(b, "  %s (from %s)\n", p->sizes, p->config_from);
+    inspect_add_weights(b, p->weights, style);
+    if (p->problem) text_addf(b, "  PROBLEM: %s\n", p->problem);
+}
+
+/* Lines, each behind a word. */
+static void text_lines(TextBuilder *b, const char *word, const char *lines)
+{
+    while (*lines) {
+        const size_t n = strcspn(lines, "\n");
+        if (n) text_addf(b, "%s%.*s\n", word, (int)n, lines);
+        lines += n + (lines[n] == '\n');
     }
 }
 
-static void add_tensors(TextBuilder *b, const Checkpoint *c, bool json)
+static void text_about(TextBuilder *b, const About *a, InspectStyle style)
 {
-    char shape[SHAPE_TEXT];
-    for (int32_t i = 0; i < checkpoint_count(c); i++) {
-        const Entry *e = checkpoint_entry(c, i);
-        (void)entry_shape_text(e, shape, sizeof shape);
-        if (json) {
-            text_addf(b, "%s{\"name\":", i ? "," : "");
-            text_add_json(b, e->name, strlen(e->name));
-            text_addf(b, ",\"type\":\"%s\",\"shape\":%s,\"bytes\":%zu}", e->type_name, shape,
-                      e->bytes);
-        } else
-            text_addf(b, "    %-60s %-8s %s\n", e->name, e->type_name, shape);
-    }
+    if (a->model)
+        text_addf(b, "built as %s: %s\n", a->model, a->words);
+    else
+        text_addf(b, "part of a model\n");
+    text_addf(b, "  %s", a->form);
+    if (a->pipeline) text_addf(b, "; snug run %s", a->pipeline);
+    text_addf(b, "\n");
+    for (int i = 0; i < a->n_settings; i++)
+        text_addf(b, "%s%s %s", i ? ", " : "  takes ", a->setting[i].name, a->setting[i].value);
+    text_addf(b, a->n_settings ? "\n" : "");
+    for (int i = 0; i < a->n_parts; i++)
+        text_part(b, &a->part[i], style);
+    text_addf(b, "\ntokenizer: ");
+    inspect_add_name(b, a->tokenizer ? a->tokenizer : "none");
+    text_addf(b, "\n");
+    if (a->missing[0]) text_addf(b, "MISSING for a run: no %s\n", a->missing);
+    if (a->problem) text_addf(b, "PROBLEM: %s\n", a->problem);
+    text_lines(b, "warning: ", a->warnings);
 }
 
-static void add_checkpoint(TextBuilder *b, const Checkpoint *c, bool json, bool tensors)
-{
-    if (json) {
-        text_addf(b, "\"path\":");
-        text_add_json(b, checkpoint_path(c), strlen(checkpoint_path(c)));
-        text_addf(b, ",\"files\":%d,\"count\":%d,\"bytes\":%zu,\"types\":[", checkpoint_n_files(c),
-                  checkpoint_count(c), checkpoint_bytes(c));
-        add_types(b, c, true);
-        text_addf(b, "]%s", tensors ? ",\"tensors\":[" : "");
-        if (tensors) {
-            add_tensors(b, c, true);
-            text_addf(b, "]");
-        }
-        return;
-    }
-    text_addf(b, "  %s: %d file%s, %d tensors, %.1f MiB (", checkpoint_path(c),
-              checkpoint_n_files(c), checkpoint_n_files(c) == 1 ? "" : "s", checkpoint_count(c),
-              (double)checkpoint_bytes(c) / 1048576.0);
-    add_types(b, c, false);
-    text_addf(b, ")\n");
-    if (tensors) add_tensors(b, c, false);
-}
+/* ---- any other folder of diffusers, any other file ------------------------------------------ */
 
-static SnugStatus add_part(TextBuilder *b, ModelDir *dir, const ModelPart *part, bool json,
-                           bool tensors, bool first, SnugError *err)
+static SnugStatus add_component(TextBuilder *b, ModelDir *dir, const ModelPart *part,
+                                InspectStyle style, bool first, SnugError *err)
 {
     Component *c = NULL;
-    if (!part->library) return SNUG_OK; /* absent on purpose */
     TRY(model_dir_component(dir, part->name, &c, err));
-    if (json) {
-        text_addf(b, "%s{\"name\":", first ? "" : ",");
-        text_add_json(b, part->name, strlen(part->name));
-        text_addf(b, ",\"class\":");
-        text_add_json(b, part->class_name, strlen(part->class_name));
-        if (c->weights) text_addf(b, ",");
-        if (c->weights) add_checkpoint(b, c->weights, true, tensors);
+    if (style.json) {
+        text_addf(b, first ? "{" : ",{");
+        inspect_add_member(b, "name", part->name, true);
+        inspect_add_member(b, "class", part->class_name, false);
+        if (c->weights) {
+            text_addf(b, ",");
+            inspect_add_weights(b, c->weights, style);
+        }
         text_addf(b, "}");
         return SNUG_OK;
     }
-    text_addf(b, "%s: %s\n", part->name, part->class_name);
-    if (c->weights) add_checkpoint(b, c->weights, false, tensors);
-    if (c->warnings && c->warnings[0]) text_addf(b, "  warning: %s\n", c->warnings);
+    inspect_add_name(b, part->name);
+    text_addf(b, ": ");
+    inspect_add_name(b, part->class_name);
+    text_addf(b, "\n");
+    if (c->weights) inspect_add_weights(b, c->weights, style);
+    if (c->warnings) text_lines(b, "  warning: ", c->warnings);
     return SNUG_OK;
 }
 
-static SnugStatus inspect_dir(TextBuilder *b, Heap *heap, const char *path, bool json, bool tensors,
-                              SnugError *err)
+static SnugStatus add_dir(TextBuilder *b, Heap *heap, const char *path, InspectStyle style,
+                          SnugError *err)
 {
     ModelDir *dir = NULL;
     TRY(model_dir_open(&dir, heap, path, NULL, err));
     const ModelIndex *index = model_dir_index(dir);
     SnugStatus status = SNUG_OK;
-    if (json) {
-        text_addf(b, "{\"kind\":\"diffusers\",\"class\":");
-        text_add_json(b, index->class_name, strlen(index->class_name));
+    if (style.json) {
+        text_addf(b, "{");
+        inspect_add_member(b, "kind", "diffusers", true);
+        inspect_add_member(b, "class", index->class_name, false);
         text_addf(b, ",\"components\":[");
-    } else
-        text_addf(b, "diffusers folder: %s\n", index->class_name);
+    } else {
+        text_addf(b, "diffusers folder of no pipeline here: ");
+        inspect_add_name(b, index->class_name);
+        text_addf(b, "\n");
+    }
     bool first = true;
     for (int32_t i = 0; i < index->n_parts && status == SNUG_OK; i++) {
-        status = add_part(b, dir, &index->parts[i], json, tensors, first, err);
-        if (index->parts[i].library) first = false;
+        if (!index->parts[i].library) continue; /* absent on purpose */
+        status = add_component(b, dir, &index->parts[i], style, first, err);
+        first = false;
     }
-    if (json) text_addf(b, "]}\n");
+    text_addf(b, style.json ? "]}\n" : "");
     model_dir_close(dir);
     return status;
 }
 
-static SnugStatus inspect_file(TextBuilder *b, Heap *heap, const char *path, bool json,
-                               bool tensors, SnugError *err)
+static SnugStatus add_file(TextBuilder *b, Heap *heap, const char *path, const char *why,
+                           InspectStyle style, SnugError *err)
 {
     Checkpoint *c = NULL;
     TRY(checkpoint_open(&c, heap, path, NULL, err));
-    if (json) text_addf(b, "{\"kind\":\"weights\",");
-    add_checkpoint(b, c, json, tensors);
-    if (json) text_addf(b, "}\n");
+    if (style.json) {
+        text_addf(b, "{");
+        inspect_add_member(b, "kind", "weights", true);
+        inspect_add_member(b, "problem", why, false);
+        text_addf(b, ",");
+    } else
+        text_addf(b, "weights that no pipeline knows\n");
+    inspect_add_weights(b, c, style);
+    if (style.json)
+        text_addf(b, "}\n");
+    else if (why)
+        text_addf(b, "PROBLEM: %s\n", why);
     checkpoint_close(c);
     return SNUG_OK;
+}
+
+/* What no pipeline knows; `why` is what one of them said. */
+static SnugStatus add_other(TextBuilder *b, Heap *heap, const char *path, const char *why,
+                            InspectStyle style, SnugError *err)
+{
+    if (file_type(path) != FILE_DIRECTORY) return add_file(b, heap, path, why, style, err);
+    return why ? error_set(err, SNUG_ERR_FILE, "%s", why) : add_dir(b, heap, path, style, err);
+}
+
+static SnugStatus add_all(TextBuilder *b, Heap *heap, const char *path, InspectStyle style,
+                          SnugError *err)
+{
+    About about;
+    SnugStatus status = about_init(&about, heap, path, err);
+    if (status == SNUG_OK && about.n_parts > 0) {
+        if (style.json)
+            json_about(b, &about, style);
+        else
+            text_about(b, &about, style);
+    } else if (status == SNUG_OK)
+        status = add_other(b, heap, path, about.problem, style, err);
+    about_release(&about);
+    return status;
 }
 
 SnugStatus snug_models_inspect(char **out, const char *path, bool json, bool tensors,
@@ -142,9 +203,7 @@ SnugStatus snug_models_inspect(char **out, const char *path, bool json, bool ten
     if (!heap) return error_set(err, SNUG_ERR_MEMORY, "no memory");
     TextBuilder b;
     text_init(&b, heap, "inspect");
-    SnugStatus status = file_type(path) == FILE_DIRECTORY
-                            ? inspect_dir(&b, heap, path, json, tensors, err)
-                            : inspect_file(&b, heap, path, json, tensors, err);
+    SnugStatus status = add_all(&b, heap, path, (InspectStyle){ json, tensors }, err);
     if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* the input cannot be read */
     if (status == SNUG_OK && !b.failed) *out = strdup(b.at ? b.at : "");
     if (status == SNUG_OK && !*out) status = error_set(err, SNUG_ERR_MEMORY, "no memory");

@@ -43,6 +43,8 @@ typedef struct PipelineInfo {
     const float *latent_rgb; /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
 } PipelineInfo;
 
+struct About;
+
 /** A recipe and its table. Adding one: its file, and a row in registry.c. */
 typedef struct Pipeline {
     const char *name, *summary;
@@ -56,6 +58,9 @@ typedef struct Pipeline {
      *  [T, h, w, C], "preview" step [T, h, w, C]. */
     void (*recipe)(Run *r, void *self);
     void (*close)(void *self);
+    /** Say what lies at that path, if it is a model of this pipeline: see about.h. Pipelines that
+     *  share it leave it to the first of them; NULL: says nothing. */
+    SnugStatus (*about)(struct About *about, const char *path, SnugError *err);
 } Pipeline;
 
 extern const Pipeline PIPELINE_WAN_T2V, PIPELINE_WAN_I2V, PIPELINE_WAN_TI2V;

@@ -224,15 +224,15 @@ static SnugStatus open_ti2v(void **out, PipelineContext *c, void *request, Pipel
     return wan_open(out, c, request, info, WAN_TI2V, err);
 }
 
-#define WAN(kind, title, text)                                                                     \
+#define WAN(kind, title, look, text)                                                               \
     {                                                                                              \
         .name = title, .summary = text, .options = WAN_OPTIONS,                                    \
         .request_bytes = sizeof(WanRequest), .open = open_##kind, .recipe = wan_recipe,            \
-        .close = wan_close                                                                         \
+        .close = wan_close, .about = look                                                          \
     }
 
-const Pipeline PIPELINE_WAN_T2V = WAN(t2v, "wan-t2v", "text to video (Wan2.1 and 2.2 T2V)");
-const Pipeline PIPELINE_WAN_I2V =
-    WAN(i2v, "wan-i2v", "image and text to video (Wan2.1 and 2.2 I2V)");
 const Pipeline PIPELINE_WAN_TI2V =
-    WAN(ti2v, "wan-ti2v", "text, or image and text, to video (Wan2.2 TI2V)");
+    WAN(ti2v, "wan-ti2v", wan_about, "text, or image and text, to video (Wan2.2 TI2V)");
+const Pipeline PIPELINE_WAN_T2V = WAN(t2v, "wan-t2v", NULL, "text to video (Wan2.1 and 2.2 T2V)");
+const Pipeline PIPELINE_WAN_I2V =
+    WAN(i2v, "wan-i2v", NULL, "image and text to video (Wan2.1 and 2.2 I2V)");

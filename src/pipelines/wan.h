@@ -88,13 +88,24 @@ typedef enum WanKind { WAN_T2V, WAN_I2V, WAN_TI2V } WanKind;
 
 /** Find and bind all networks: layout, weights, variant, mode (wan_networks.c). */
 SNUG_MUST_USE SnugStatus wan_networks_open(WanJob *job, WanKind kind, SnugError *err);
+/** The same step by step, for looking at a model: the order in which parts are bound (each is compared
+ *  with those before it, where they are there), one part of job->layout, and job->variant with what
+ *  the model can do as job->mode. */
+extern const WanRole WAN_NETWORKS_ORDER[WAN_ROLES];
+SNUG_MUST_USE SnugStatus wan_networks_bind(WanJob *job, WanRole role, SnugError *err);
+SNUG_MUST_USE SnugStatus wan_networks_variant(WanJob *job, SnugError *err);
 /** Fill job->settings (wan_settings.c). */
 SNUG_MUST_USE SnugStatus wan_settings_read(WanJob *job, SnugError *err);
+/** The scheduler for a video of job's size. */
+SNUG_MUST_USE SnugStatus wan_settings_scheduler(const WanJob *job, SchedulerConfig *out,
+                                                SnugError *err);
 
 /** See Pipeline. */
 SNUG_MUST_USE SnugStatus wan_open(void **out, PipelineContext *context, WanRequest *request,
                                   PipelineInfo *info, WanKind kind, SnugError *err);
 void wan_close(void *job);
+/** See Pipeline and about.h. */
+SNUG_MUST_USE SnugStatus wan_about(struct About *about, const char *path, SnugError *err);
 
 /** Fit the pictures to the video: size, values, what the CLIP network sees (wan_image.c). */
 SNUG_MUST_USE SnugStatus wan_image_prepare(WanJob *job, SnugError *err);

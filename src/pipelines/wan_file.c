@@ -102,7 +102,7 @@ const char *wan_network_words(WanNetwork network)
 {
     static const char *const WORDS[WAN_NETS + 1] = { "a Wan transformer", "a T5 text encoder",
                                                      "a Wan video VAE", "a CLIP image encoder",
-                                                     "nothing snug knows" };
+                                                     "no network that snug knows" };
     return WORDS[network];
 }
 

@@ -144,6 +144,7 @@ static SnugStatus take_file(WanLayout *l, WanRole role, const WanFile *file, Snu
                          wan_file_words(file), wan_network_words(network));
     part->path = file->path;
     part->weights = file->weights;
+    part->marker = file->spelling[network]->marker;
     part->names = file->spelling[network]->map;
     part->names.prefix = file->prefix[network];
     return configure(l, part, network, err);

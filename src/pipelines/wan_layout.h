@@ -37,6 +37,7 @@ typedef enum WanRole {
 typedef struct WanPart {
     const char *path;        /**< of its weights; NULL: not there */
     const char *class_name;  /**< as model_index.json says, or NULL */
+    const char *marker;      /**< tensor that told what it is; NULL: model_index.json did */
     const char *config_from; /**< "config.json", "tensor shapes", ... */
     const Checkpoint *weights;
     Json config; /**< as diffusers or transformers write it; of an image encoder perhaps absent */

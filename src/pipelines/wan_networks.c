@@ -85,16 +85,16 @@ static SnugStatus open_vae(WanJob *j, SnugError *err)
     return read_latent_rgb(j, p->config, err);
 }
 
-/* What the experts share with the other networks. */
+/* What the experts share with the other networks, as far as those are there. */
 static SnugStatus check_expert(const WanJob *j, const WanDitConfig *cfg, WanRole role,
                                SnugError *err)
 {
     const char *path = j->layout.part[role].path;
-    if (cfg->out_channels != j->vae.cfg.z)
+    if (j->vae.cfg.z && cfg->out_channels != j->vae.cfg.z)
         return error_set(err, SNUG_ERR_FILE, "%s: it gives %lld channels, the VAE (%s) has %lld",
                          path, (long long)cfg->out_channels, j->layout.part[WAN_VAE].path,
                          (long long)j->vae.cfg.z);
-    if (cfg->text_dim != j->text.cfg.dim)
+    if (j->text.cfg.dim && cfg->text_dim != j->text.cfg.dim)
         return error_set(err, SNUG_ERR_FILE,
                          "%s: it takes text of width %lld, the encoder (%s) gives %lld", path,
                          (long long)cfg->text_dim, j->layout.part[WAN_TEXT_ENCODER].path,
@@ -184,16 +184,20 @@ static SnugStatus count_experts(WanJob *j, SnugError *err)
     return SNUG_OK;
 }
 
-static SnugStatus open_experts(WanJob *j, SnugError *err)
+static SnugStatus open_first(WanJob *j, SnugError *err)
 {
     TRY(count_experts(j, err));
     TRY(lora_option_open(&j->loras, j->context->heap, j->request->loras, j->n_experts, err));
-    for (int i = 0; i < j->n_experts; i++)
-        TRY(open_expert(j, &j->expert[i], i == 0 ? WAN_TRANSFORMER : WAN_TRANSFORMER_LOW, err));
+    return open_expert(j, &j->expert[0], WAN_TRANSFORMER, err);
+}
+
+static SnugStatus open_second(WanJob *j, SnugError *err)
+{
+    if (j->n_experts != 1) TRY(open_expert(j, &j->expert[1], WAN_TRANSFORMER_LOW, err));
     if (j->loras)
         TRY(lora_check(j->loras, j->request->strict_lora, j->context->weights->warnings,
                        sizeof j->context->weights->warnings, err));
-    if (j->n_experts == 1) return SNUG_OK;
+    if (j->n_experts != 2) return SNUG_OK;
     if (j->expert[1].dit.cfg.in_channels == j->expert[0].dit.cfg.in_channels) return SNUG_OK;
     return error_set(
         err, SNUG_ERR_FILE, "the two experts take different channels: %s %lld, %s %lld",
@@ -201,16 +205,32 @@ static SnugStatus open_experts(WanJob *j, SnugError *err)
         j->layout.part[WAN_TRANSFORMER_LOW].path, (long long)j->expert[1].dit.cfg.in_channels);
 }
 
+const WanRole WAN_NETWORKS_ORDER[WAN_ROLES] = { WAN_TEXT_ENCODER, WAN_VAE, WAN_TRANSFORMER,
+                                                WAN_TRANSFORMER_LOW, WAN_IMAGE_ENCODER };
+
+SnugStatus wan_networks_bind(WanJob *j, WanRole role, SnugError *err)
+{
+    static SnugStatus (*const OPEN[WAN_ROLES])(WanJob *, SnugError *) = {
+        [WAN_TRANSFORMER] = open_first,  [WAN_TRANSFORMER_LOW] = open_second,
+        [WAN_TEXT_ENCODER] = open_text,  [WAN_VAE] = open_vae,
+        [WAN_IMAGE_ENCODER] = open_clip,
+    };
+    return OPEN[role](j, err);
+}
+
 /* ---- which model it is ---------------------------------------------------------------------- */
 
 /* Both kinds of text-to-video networks take as many channels as the VAE gives: those that take a
- * clean first frame have the VAE of 2.2, or a folder that says so. */
+ * clean first frame have the VAE of 2.2, or a folder that says so. Without a VAE, its published
+ * number of channels tells. */
 static SnugStatus find_build(const WanJob *j, WanBuild *out, SnugError *err)
 {
+    enum { CHANNELS_22 = 48, TIME_FACTOR = 4 };
     const WanDitConfig *cfg = &j->expert[0].dit.cfg;
-    const int64_t in = cfg->in_channels, z = j->vae.cfg.z,
-                  with_image = 2 * z + j->vae.cfg.time_factor;
-    bool first_frame = j->vae.cfg.residual && j->n_experts == 1;
+    const WanVaeConfig *v = &j->vae.cfg;
+    const int64_t in = cfg->in_channels, z = v->z ? v->z : cfg->out_channels,
+                  with_image = 2 * z + (v->z ? v->time_factor : TIME_FACTOR);
+    bool first_frame = (v->z ? v->residual : z == CHANNELS_22) && j->n_experts == 1;
     if (!j->layout.published)
         TRY(json_bool(j->layout.index, "expand_timesteps", false, &first_frame, err));
     *out = (WanBuild){ .experts = j->n_experts,
@@ -240,21 +260,28 @@ static SnugStatus wrong_kind(const WanJob *j, SnugError *err)
                      (long long)j->vae.cfg.z, v->command);
 }
 
-static SnugStatus choose_mode(WanJob *j, WanKind kind, SnugError *err)
+SnugStatus wan_networks_variant(WanJob *j, SnugError *err)
 {
     WanBuild build;
     TRY(find_build(j, &build, err));
     j->variant = wan_variant_of(&build);
     j->mode = build.image;
-    if (j->mode == WAN_IMAGE_FIRST_FRAME && !j->request->image) j->mode = WAN_NO_IMAGE;
-    if (kind == WAN_I2V && build.image == WAN_NO_IMAGE) return wrong_kind(j, err);
-    if (kind == WAN_T2V && build.image == WAN_IMAGE_CHANNELS) return wrong_kind(j, err);
+    return SNUG_OK;
+}
+
+static SnugStatus choose_mode(WanJob *j, WanKind kind, SnugError *err)
+{
+    TRY(wan_networks_variant(j, err));
+    const WanImageMode image = j->mode;
+    if (image == WAN_IMAGE_FIRST_FRAME && !j->request->image) j->mode = WAN_NO_IMAGE;
+    if (kind == WAN_I2V && image == WAN_NO_IMAGE) return wrong_kind(j, err);
+    if (kind == WAN_T2V && image == WAN_IMAGE_CHANNELS) return wrong_kind(j, err);
     if (kind == WAN_T2V && j->request->image)
         return error_set(err, SNUG_ERR_ARG, "wan-t2v takes no --image: use wan-ti2v or wan-i2v");
-    if (j->request->image && build.image == WAN_NO_IMAGE)
+    if (j->request->image && image == WAN_NO_IMAGE)
         return error_set(err, SNUG_ERR_ARG, "%s is built as %s (%s): --image cannot be used",
                          j->layout.path, j->variant->name, j->variant->words);
-    if (!j->request->image && (kind == WAN_I2V || build.image == WAN_IMAGE_CHANNELS))
+    if (!j->request->image && (kind == WAN_I2V || image == WAN_IMAGE_CHANNELS))
         return error_set(err, SNUG_ERR_ARG, "image to video needs --image");
     return SNUG_OK;
 }
@@ -264,9 +291,7 @@ SnugStatus wan_networks_open(WanJob *j, WanKind kind, SnugError *err)
     TRY(wan_layout_init(&j->layout, j->context->arena, &j->request->paths, err));
     note(j, j->layout.warnings);
     TRY(wan_layout_require(&j->layout, err));
-    TRY(open_text(j, err));
-    TRY(open_vae(j, err));
-    TRY(open_experts(j, err));
-    TRY(open_clip(j, err));
+    for (int i = 0; i < WAN_ROLES; i++)
+        TRY(wan_networks_bind(j, WAN_NETWORKS_ORDER[i], err));
     return choose_mode(j, kind, err);
 }

@@ -106,37 +106,10 @@ static SnugStatus read_noise(WanJob *j, SnugError *err)
     return SNUG_OK;
 }
 
-/* A folder says which scheduler and shift it means; the original takes FlowUniPC and the shift it was
- * published with, which for some depends on the size. */
-static SnugStatus choose_scheduler(const WanJob *j, SchedulerConfig *config, SnugError *err)
-{
-    SchedulerKind kind = SCHEDULER_UNIPC_ORIG;
-    const char *name = j->request->scheduler;
-    const WanVariant *v = j->variant;
-    if (name) TRY(scheduler_kind_of_name(&kind, name, err));
-    if (json_kind(j->layout.scheduler) == JSON_KIND_OBJECT) {
-        SnugError reading = { { 0 } };
-        const SnugStatus status =
-            scheduler_config_json_read(config, j->layout.scheduler, name ? &reading : err);
-        if (!name) return status;
-        if (status == SNUG_OK)
-            scheduler_config_switch(config, kind);
-        else
-            scheduler_config_defaults(config, kind);
-        return SNUG_OK;
-    }
-    if (!j->layout.published)
-        return error_set(err, SNUG_ERR_FILE, "%s: the model has no scheduler", j->layout.path);
-    const bool small = (int64_t)j->width * j->height <= 832 * 480;
-    scheduler_config_defaults(config, kind);
-    config->shift = small && v->shift_small > 0 ? v->shift_small : v->shift;
-    return SNUG_OK;
-}
-
 static SnugStatus make_schedule(WanJob *j, SnugError *err)
 {
     SchedulerConfig config;
-    TRY(choose_scheduler(j, &config, err));
+    TRY(wan_settings_scheduler(j, &config, err));
     const SchedulerRun run = { .steps = (int)j->settings.steps,
                                .shift = j->request->shift > 0 ? j->request->shift : 0,
                                .mu = 1.0 };

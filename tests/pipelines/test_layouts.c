@@ -266,7 +266,7 @@ TEST(layouts, the_wrong_pipeline_says_which_model_it_is)
     make_original("kind", T2V, "vae_21_one", 16, 16, "t2v");
     REFUSED("wan-i2v", SNUG_ERR_ARG, "Wan2.1 T2V (text to video; the transformer takes 16 channels",
             "model", "@kind");
-    REFUSED("wan-t2v", SNUG_ERR_ARG, "Wan2.1 I2V-14B (image to video", "model",
+    REFUSED("wan-t2v", SNUG_ERR_ARG, "one expert of Wan2.2 I2V-A14B (image to video", "model",
             test_path("golden/pipelines/i2v/model"));
 }
 
