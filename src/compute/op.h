@@ -25,9 +25,10 @@ typedef enum Activation {
     ACT_RELU,
     ACT_EXP,
     ACT_GELU_QUICK, /**< x sigmoid(1.702 x), as OpenAI's CLIP has it */
+    ACT_SIGMOID,
 } Activation;
 
-enum { OP_MAX_IN = 8, OP_MAX_WEIGHTS = 2 };
+enum { OP_MAX_IN = 8, OP_MAX_WEIGHTS = 4 };
 
 /** Order of the values inside one patch, slowest first. */
 typedef enum PatchOrder {
@@ -121,6 +122,17 @@ typedef union OpArg {
         int pt, ph, pw;
         PatchOrder order;
     } patch;
+    struct {
+        int64_t height, first; /* of the whole result; its first row here */
+    } resize;
+    struct {
+        int64_t height, width; /* of the map of tokens */
+        int heads, size, shift;
+    } window;
+    struct {
+        int kernel;
+        int64_t first; /* row of the map */
+    } deform;
     struct {
         int64_t first;
     } rows; /* also columns */

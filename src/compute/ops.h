@@ -138,6 +138,45 @@ Tensor op_conv(Run *r, Tensor x, const Tensor *past, int n_held, const Weight *w
 Tensor op_conv_add(Run *r, Tensor x, const Tensor *past, int n_held, const Weight *weight,
                    const Weight *bias, const ConvGeometry *geometry, Tensor residual);
 
+/* ---- pictures (ops_picture.c) ---------------------------------------------------------------- */
+
+/** Rows first .. first + rows - 1 of x [1, H, W, C] resized to [1, height, width, C]: bilinear, the
+ *  corners of both lie on each other (align_corners). */
+Tensor op_resize(Run *r, Tensor x, int64_t height, int64_t width, int64_t first, int64_t rows);
+/** Windows of Swin: a map of tokens in windows of `size`, moved by `shift` (0, or within a window). */
+typedef struct WindowMap {
+    int64_t height, width; /**< tokens */
+    int heads, size, shift;
+} WindowMap;
+/**
+ * Attention inside each window -> [height * width, C]. The map is padded at the right and the bottom to
+ * whole windows by tokens of zeros, whose q, k and v are the projection's bias; they are attended.
+ * In a moved map tokens that were not neighbours do not see each other.
+ * @param qkv   [height * width, 3 C]: q, k and v side by side, with the bias
+ * @param bias  [3 C] of the projection; NULL: zeros
+ * @param table [(2 size - 1)^2, heads] added to the scores by relative position
+ */
+Tensor op_window_attention(Run *r, Tensor qkv, const Weight *bias, const Weight *table,
+                           WindowMap map);
+/**
+ * What pixels of rows `first` .. of a modulated deformable k x k convolution look at (v2, stride 1,
+ * padding k / 2) -> [rows * W, C * k * k], channel by channel; op_linear with its weight does the
+ * rest. Outside of the map are zeros.
+ * @param x       [1, H, W, C], the whole map
+ * @param offset  [1, rows, W, 2 k k]: down, right of each tap
+ * @param factor  [1, rows, W, k k]
+ */
+Tensor op_deform_columns(Run *r, Tensor x, Tensor offset, Tensor factor, int kernel, int64_t first);
+/** Mean over all pixels of [1, H, W, C] -> [1, C]: first along the rows, then down. */
+Tensor op_mean(Run *r, Tensor x);
+/** x [R.., C] with row r times s[r]; s has R values. */
+Tensor op_scale_rows(Run *r, Tensor x, Tensor s);
+/** (x - mean) / sqrt(var + eps) * weight + bias by statistics of training, then the activation. */
+typedef struct BatchStatistics {
+    const Weight *weight, *bias, *mean, *var; /**< [C] */
+} BatchStatistics;
+Tensor op_batch_norm(Run *r, Tensor x, BatchStatistics b, float eps, Activation act);
+
 /* ---- layout (ops_layout.c) ------------------------------------------------------------------ */
 
 /** [F, H, W, C] -> [F/pt * H/ph * W/pw, pt * ph * pw * C], values of a patch in `order`. */

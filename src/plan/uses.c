@@ -100,7 +100,9 @@ static void walk_segment(Walk *w, const TraceSegment *s)
     for (int32_t i = 0; i < m->n_ops; i++) {
         const TraceOp *op = &t->ops[m->first_op + i];
         if (!op->n_units) continue; /* activations between two uses do not end a run */
-        int32_t now[OP_MAX_WEIGHTS] = { -1, -1 };
+        int32_t now[OP_MAX_WEIGHTS];
+        for (int k = 0; k < OP_MAX_WEIGHTS; k++)
+            now[k] = -1;
         for (int k = 0; k < op->n_units; k++)
             use_unit(w, s, t->units[s->first_unit + op->unit[k]], s->first_op + i, now, k);
         for (int k = 0; k < OP_MAX_WEIGHTS; k++)
@@ -144,7 +146,8 @@ SnugStatus uses_of_trace(Uses *out, const Trace *t, int32_t n_units, SnugError *
     Walk w = { .out = out, .trace = t };
     const bool good = take_tables(out, t, &w);
     for (int32_t s = 0; good && s < t->n_stages; s++) {
-        w.open[0] = w.open[1] = -1;
+        for (int k = 0; k < OP_MAX_WEIGHTS; k++)
+            w.open[k] = -1;
         out->stage_first[s] = out->n;
         out->stage_begin[s] = t->stages[s].first_op;
         for (int32_t i = t->stages[s].first_segment; i < t->stages[s].end_segment; i++)

@@ -25,6 +25,11 @@ static CpuWorkspace *const SPACE[OP_COUNT] = {
     [OP_GROUP_NORM] = cpu_space_group_norm,
     [OP_POSITION_BIAS] = cpu_space_vectors,
     [OP_ROPE] = cpu_space_rope,
+    [OP_RESIZE] = cpu_space_resize,
+    [OP_WINDOW_ATTENTION] = cpu_space_window,
+    [OP_DEFORM_COLUMNS] = cpu_space_deform,
+    [OP_MEAN] = cpu_space_mean,
+    [OP_BATCH_NORM] = cpu_space_batch_norm,
 };
 
 void *call_scratch(Call *call, size_t bytes)
@@ -80,6 +85,8 @@ MapRow *call_map(const CpuDevice *cpu, Activation act)
         return cpu->kernels.gelu_quick;
     case ACT_RELU:
         return cpu->kernels.relu;
+    case ACT_SIGMOID:
+        return cpu->kernels.sigmoid;
     case ACT_NONE:
     default:
         return NULL;

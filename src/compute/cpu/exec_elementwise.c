@@ -104,6 +104,7 @@ static void gated_activation_span(void *context, int64_t first, int64_t n)
         break;
     case ACT_EXP:
     case ACT_GELU_QUICK:
+    case ACT_SIGMOID:
         call_map(c->cpu, c->op->arg.act.activation)(y, a, n);
         k->mul(y, y, b, n);
         break;
