@@ -6,7 +6,8 @@
     ./dev bench memory --full i2v-a14b-nf4 --cgroup auto
 
 Checked in every run: measured slab peak equals the planned one, bytes moved equal the planned ones, process peak (its
-own account, and VmHWM and wait4 from outside) is at most the budget, no failure after admission, one sha256 per request
+own account, and VmHWM and wait4 from outside) is at most the budget (less the memory of a simulated device, which
+lies in the process), no failure after admission, one sha256 per request
 whatever the budget and device. The smallest budget is found by halving; nothing below it may be planned, and a refusal
 may name only a little more. Prints a Markdown table and a summary; exit code 1 when a promise is broken.
 """
@@ -21,7 +22,7 @@ import tempfile
 import time
 
 import memory_full
-from memory_runs import DONE, MIB, NO_ROOM, ROOT, Request, make_model, table_head, table_row
+from memory_runs import MIB, NO_ROOM, ROOT, Request, make_model, table_head, table_row
 
 IMAGE = os.path.join(ROOT, "models", "demo", "example.png")
 PROMPT = "a red ball rolls over a green hill"
@@ -53,7 +54,8 @@ GRID = (
     ("middle i2v, 2 experts", "wan-i2v", "256x160", 5, 2, 4, True),
 )
 BUDGETS = (0.0, 0.1, 0.4, 1.0)  # from the smallest that does to where nothing is gained any more
-DEVICES = ((), ("--device", "sim:1GiB,4GB/s"))
+SIM = ("--device", "sim:1GiB,4GB/s")
+AMPLE = "16GiB"
 
 
 class Tally:
@@ -69,7 +71,7 @@ class Tally:
         self.broken += bool(row.broken)
         self.notes += [f"{row.request.name} at {row.ram_mib} MiB: {text}" for text in row.broken]
         self.worst_traffic = max(self.worst_traffic, row.traffic())
-        self.fullest = max(self.fullest, row.watched_bytes / (row.ram_mib * MIB))
+        self.fullest = max(self.fullest, row.outside_bytes() / (row.ram_mib * MIB))
 
     def fail(self, text):
         self.broken += 1
@@ -86,60 +88,60 @@ def request_of(snug, models, row):
     return Request(snug, name, pipeline, folder, options)
 
 
-def devices(request):
-    """Those that this build knows; the rest is named."""
-    known = []
-    for device in DEVICES:
-        done = request.plan("--ram", "4GiB", *device)
-        if done.code == DONE:
-            known.append(device)
-        else:
-            print(f"left out: {' '.join(device) or 'cpu'}: {done.error.strip()}")
-    return known
-
-
-def check_refusals(request, named, least, device, tally):
-    """Nothing below the smallest budget is planned, and the one that refusals name is not far above it."""
+def least_that_does(request, flag, device, tally):
+    """MiB. Nothing below it may be planned, and the budget that refusals name must not be far above it."""
+    named = request.named_mib(flag, device)
+    least = request.least_mib(named, flag, device)
     tally.furthest = max(tally.furthest, named - least)
     if named - least > 3 + least // 50:  # 1 % and 2 MiB are added on purpose
-        tally.fail(f"{request.name}: refusals name {named} MiB, {least} MiB do")
-    for ram in (least - 2, least - 3, least * 3 // 4):  # one less may do now and then: pages are counted roughly
-        done = request.plan("--ram", f"{max(1, ram)}MiB", *device)
-        tally.refusals += 1
-        if done.code != NO_ROOM:
-            tally.fail(f"{request.name}: {ram} MiB: exit {done.code} {done.error.strip()}")
+        tally.fail(f"{request.name}: refusals name {flag} {named} MiB, {least} MiB do")
+    for mib in (least - 2, least - 3, least * 3 // 4):  # one less may do now and then: pages are counted roughly
+        done = request.plan(flag, f"{max(1, mib)}MiB", *device)
+        tally.refusals += mib > 0
+        if mib > 0 and done.code != NO_ROOM:
+            tally.fail(f"{request.name}: {flag} {mib} MiB: exit {done.code} {done.error.strip()}")
+    return least
 
 
-def budgets(request, least, device):
-    """MiB: the smallest, some between, and one where everything stays."""
-    done = request.plan("--ram", "16GiB", "--json", *device)
-    most = -(-json.loads(done.output)["process_peak_bytes"] // MIB) + 4
+def between(least, most):
+    """From the smallest to where nothing is gained."""
     return sorted({least + round(part * max(0, most - least)) for part in BUDGETS})
 
 
-def run_request(request, known, scratch, tally):
+def ways(request, tally):
+    """(RAM in MiB, words of the device) of each run: RAM alone; then a device's memory and RAM, both hard."""
+    least = least_that_does(request, "--ram", (), tally) + 1
+    most = json.loads(request.plan("--ram", AMPLE, "--json").output)["process_peak_bytes"]
+    yield from ((ram, ()) for ram in between(least, -(-most // MIB) + 4))
+    ample = (*SIM, "--ram", AMPLE)
+    least = least_that_does(request, "--vram", ample, tally)
+    most = json.loads(request.plan(*ample, "--json").output)["slab_bytes"]
+    for vram in between(least, -(-most // MIB)):
+        device = (*SIM, "--vram", f"{vram}MiB")
+        ram = least_that_does(request, "--ram", device, tally) + 1
+        yield ram, device
+        yield 2 * ram, device
+
+
+def run_request(request, scratch, tally):
     digests = set()
-    for device in known:
-        named = request.named_mib(device)
-        least = request.least_mib(named, device)
-        check_refusals(request, named, least, device, tally)
-        for ram in budgets(request, least + 1, device):
-            row = request.run(scratch, ram, device)
-            tally.add(row)
-            digests.add(row.sha)
-            print(table_row(row, f"{request.name}{', sim' if device else ''}"), flush=True)
+    for ram, device in ways(request, tally):
+        row = request.run(scratch, ram, device)
+        tally.add(row)
+        digests.add(row.sha)
+        name = f"{request.name}, sim {device[-1].replace('MiB', ' MiB')}" if device else request.name
+        print(table_row(row, name), flush=True)
     if len(digests) != 1:
         tally.fail(f"{request.name}: {len(digests)} different results")
 
 
 def grid(args, tally):
-    known = devices(request_of(args.snug, args.models, GRID[0]))
     print(table_head())
     for row in GRID:
         request = request_of(args.snug, args.models, row)
         if args.only in request.name:
             tally.requests += 1
-            run_request(request, known, args.scratch, tally)
+            run_request(request, args.scratch, tally)
 
 
 def summary(tally, seconds):
@@ -161,6 +163,7 @@ def arguments():
     p.add_argument("--full", choices=memory_full.NAMES, help="a published size instead of the grid")
     p.add_argument("--budgets", help="with --full: sizes in GiB, such as 2,4,8,16")
     p.add_argument("--rounds", type=int, default=1, help="with --full: times every budget is run, interleaved")
+    p.add_argument("--profile", help="with --full: a machine profile; default: measured before the runs")
     p.add_argument("--keep", action="store_true", help="leave the files of --full in --scratch")
     p.add_argument("--cgroup", metavar="auto|DIR", help="with --full: run inside a memory cgroup of budget + 5 %%: "
                    "a scope of systemd, or below the folder of a cgroup that is yours to divide")  # fmt: skip

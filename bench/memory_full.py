@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
 
 from memory_runs import DONE, MIB, ROOT, Request, cgroup, make_model, table_head, table_row
 
@@ -58,6 +59,10 @@ def _rounds(args, request, budgets, tally):
     return rows
 
 
+def _cpu_seconds(rows):
+    return statistics.median(row.done.cpu_seconds for row in rows)
+
+
 def _seconds(rows):
     return statistics.median(row.measured["seconds"] for row in rows)
 
@@ -71,14 +76,24 @@ def _figures(rows, few, many, tally):
     print()
     if few in good and many in good:
         ratio = _seconds(good[few]) / _seconds(good[many])
-        print(f"time at {few} GiB over time at {many} GiB: {ratio:.3f} (asked: at most {SIZE_TARGET})")
+        cpu = _cpu_seconds(good[few]) / _cpu_seconds(good[many])
+        print(f"time at {few} GiB over time at {many} GiB: {ratio:.3f}, of processor time {cpu:.3f} (asked: at most {SIZE_TARGET})")
     for gib, found in sorted(good.items()):
         took, forecast = _seconds(found), found[-1].plan["seconds"]
         print(
-            f"{gib} GiB: took {took:.1f} s, forecast {forecast:.1f} s ({100 * (forecast / took - 1):+.0f} %, asked: "
+            f"{gib:g} GiB: took {took:.1f} s, forecast {forecast:.1f} s ({100 * (forecast / took - 1):+.0f} %, asked: "
             f"within {100 * FORECAST_TARGET:.0f} %); worst stage reads {found[-1].traffic():.3f} x its bound "
             f"(asked: {TRAFFIC_TARGET}); waited {found[-1].measured['stall_seconds']:.1f} s for weights"
         )
+
+
+def _profile(args):
+    """Forecasts of this machine as it is now: its speed is measured before the runs."""
+    if not args.profile:
+        args.profile = os.path.join(args.scratch, "profile.json")
+        words = [args.snug, "doctor", "--measure", "--profile", args.profile, "--disk", args.models]
+        subprocess.run(words, stdout=subprocess.DEVNULL, check=False)
+    return {"profile": args.profile} if os.path.exists(args.profile) else {}
 
 
 def _run_full(args, name, tally):
@@ -88,7 +103,7 @@ def _run_full(args, name, tally):
     folder = _make(args, name, words)
     size = sum(os.path.getsize(os.path.join(at, f)) for at, _, files in os.walk(folder) for f in files)
     print(f"{name}: {size / 1e9:.2f} GB of files\n")
-    given = {"prompt": PROMPT, "size": "256x256", "frames": 5, "seed": 7, **options}
+    given = {"prompt": PROMPT, "size": "256x256", "frames": 5, "seed": 7, **options, **_profile(args)}
     request = Request(args.snug, name + " 256x256x5", pipeline, folder, given)
     tally.requests += 1
     try:
