@@ -116,6 +116,7 @@ typedef union OpArg {
     struct {
         const double *t; /* [n], valid during the call */
         int n;
+        bool single; /* angles in f32 */
     } timestep;
     ConvGeometry conv;
     struct {

@@ -104,6 +104,9 @@ Tensor op_clamp(Run *r, Tensor x, float low, float high);
 
 /** Sinusoids [cos | sin] of n timesteps -> [n, dim]; angles t * 10000^(-i / (dim/2)), f64. */
 Tensor op_timestep(Run *r, const double *t, int n, int64_t dim);
+/** The same with frequencies and angles rounded to f32, as diffusers and the original FLUX have them:
+ *  at t = 1000 the angle moves by up to 3e-5, which is what the networks were trained with. */
+Tensor op_timestep_single(Run *r, const double *t, int n, int64_t dim);
 /** Tokens of a video latent, in order (frame, row, column). */
 typedef struct TokenGrid {
     int64_t frames, height, width;

@@ -1,7 +1,7 @@
 /* ops_position.c  Timesteps and rotary positions. */
 #include "compute/ops_check.h"
 
-Tensor op_timestep(Run *r, const double *t, int n, int64_t dim)
+static Tensor timestep(Run *r, const double *t, int n, int64_t dim, bool single)
 {
     Op op = { .kind = OP_TIMESTEP, .in_place = -1 };
     op.out = (Tensor){ .dtype = DT_F32, .shape = SHAPE(n, dim) };
@@ -10,7 +10,18 @@ Tensor op_timestep(Run *r, const double *t, int n, int64_t dim)
         return NO_TENSOR;
     op.arg.timestep.t = t;
     op.arg.timestep.n = n;
+    op.arg.timestep.single = single;
     return run_op(r, &op);
+}
+
+Tensor op_timestep(Run *r, const double *t, int n, int64_t dim)
+{
+    return timestep(r, t, n, dim, false);
+}
+
+Tensor op_timestep_single(Run *r, const double *t, int n, int64_t dim)
+{
+    return timestep(r, t, n, dim, true);
 }
 
 static int64_t table_rows(TokenGrid grid, RopeAxes axes)

@@ -27,14 +27,23 @@ static Tensor mlp(Run *r, Tensor x, const Linear *first, const Linear *second)
     return nn_linear(r, nn_linear_act(r, x, first, ACT_SILU), second);
 }
 
+/* The network is told t / 1000 and multiplies it again: in f32 not quite the same. */
+static void told_times(const double *t, int n, double *out)
+{
+    for (int i = 0; i < n; i++)
+        out[i] = (double)((float)t[i] / 1000.0f * 1000.0f);
+}
+
 /* SiLU of the sum of what timestep, guidance and prompt give: [n, D]. */
 static Tensor embed_time(Run *r, const FluxDit *m, Tensor pooled, const double *t, int n,
                          double guidance)
 {
-    Tensor e = mlp(r, op_timestep(r, t, n, 256), &m->time1, &m->time2); /* [n, D] */
+    double times[FLUX_MAX_STEPS];
+    told_times(t, n, times);
+    Tensor e = mlp(r, op_timestep_single(r, times, n, 256), &m->time1, &m->time2); /* [n, D] */
     if (m->cfg.guidance) {
-        const double g = 1000.0 * guidance;
-        e = op_add(r, e, mlp(r, op_timestep(r, &g, 1, 256), &m->guidance1, &m->guidance2));
+        const double g = (double)((float)guidance * 1000.0f);
+        e = op_add(r, e, mlp(r, op_timestep_single(r, &g, 1, 256), &m->guidance1, &m->guidance2));
     }
     e = op_add(r, e, mlp(r, pooled, &m->pooled1, &m->pooled2));
     run_tap(r, "flux.time", 0, e);
@@ -66,6 +75,10 @@ static void modulate_all(Run *r, const FluxDit *m, FluxContext *c)
 void flux_dit_context(Run *r, const FluxDit *m, Tensor text, Tensor pooled, const double *t, int n,
                       double guidance, FluxContext *out)
 {
+    if (n > FLUX_MAX_STEPS) {
+        (void)run_fail(r, SNUG_ERR_ARG, "%d steps, at most %d", n, FLUX_MAX_STEPS);
+        return;
+    }
     *out = (FluxContext){ .text = nn_linear(r, text, &m->text_in) }; /* [T, D] */
     out->time = embed_time(r, m, pooled, t, n, guidance);
     run_tap(r, "flux.text", 0, out->text);

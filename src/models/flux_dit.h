@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "nn/layers.h"
 
-enum { FLUX_MAX_DOUBLE = 64, FLUX_MAX_SINGLE = 128, FLUX_MAX_BRANCHES = 32 };
+enum { FLUX_MAX_DOUBLE = 64, FLUX_MAX_SINGLE = 128, FLUX_MAX_BRANCHES = 32, FLUX_MAX_STEPS = 1000 };
 
 typedef struct FluxDitConfig {
     int64_t head_dim, in_channels, out_channels, text_dim, pooled_dim;
