@@ -105,6 +105,15 @@ typedef struct SnugJob SnugJob;
 
 SNUG_API SNUG_MUST_USE SnugStatus snug_job_create(SnugJob **out, SnugEngine *engine,
                                                   const char *pipeline, SnugError *err);
+/** A job as a picture tells that it was made: one of snug's, or with the text "parameters" that other
+ *  tools write. Options may then be set as with any job.
+ *  @param pipeline  NULL: the one that made it (without that word: txt2img)
+ *  @return SNUG_ERR_FILE: no PNG, it says nothing, or something that cannot be */
+SNUG_API SNUG_MUST_USE SnugStatus snug_job_create_from_image(SnugJob **out, SnugEngine *engine,
+                                                             const char *pipeline, const char *path,
+                                                             SnugError *err);
+/** Name of the job's pipeline. */
+SNUG_API const char *snug_job_pipeline(const SnugJob *job);
 /** Set an option by name; the text is copied. SNUG_ERR_ARG names the range. */
 SNUG_API SNUG_MUST_USE SnugStatus snug_job_set(SnugJob *job, const char *option, const char *value,
                                                SnugError *err);

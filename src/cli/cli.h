@@ -27,6 +27,7 @@ typedef struct CliOptions {
 /**
  * Open engine and job from the words after the pipeline's name; flags over SNUG_* variables over
  * the configuration file. Prints what is wrong. Returns an exit code, 0 for success.
+ * pipeline: NULL where a picture names it (--from-image).
  */
 int cli_open(SnugEngine **engine, SnugJob **job, CliOptions *options, const char *pipeline,
              int argc, char **argv);

@@ -39,6 +39,12 @@ static bool wants_help(const char *command, int argc, char **argv)
     return false;
 }
 
+/* The pipeline's name; NULL when options come at once (--from-image). */
+static const char *name_first(char **argv)
+{
+    return strncmp(argv[0], "--", 2) == 0 ? NULL : argv[0];
+}
+
 static int run_job(SnugJob *job, const CliOptions *options)
 {
     SnugError err = { { 0 } };
@@ -62,7 +68,9 @@ int cmd_run(int argc, char **argv)
     SnugEngine *engine = NULL;
     SnugJob *job = NULL;
     CliOptions options;
-    int code = cli_open(&engine, &job, &options, argv[0], argc - 1, argv + 1);
+    const char *pipeline = name_first(argv);
+    const int skip = pipeline != NULL;
+    int code = cli_open(&engine, &job, &options, pipeline, argc - skip, argv + skip);
     if (code == 0) code = run_job(job, &options);
     snug_job_free(job);
     snug_engine_close(engine);
@@ -97,7 +105,9 @@ int cmd_plan(int argc, char **argv)
     SnugEngine *engine = NULL;
     SnugJob *job = NULL;
     CliOptions options;
-    int code = cli_open(&engine, &job, &options, argv[0], argc - 1, argv + 1);
+    const char *pipeline = name_first(argv);
+    const int skip = pipeline != NULL;
+    int code = cli_open(&engine, &job, &options, pipeline, argc - skip, argv + skip);
     if (code == 0)
         code = options.curve || options.curve_svg[0] ? print_curve(job, &options)
                                                      : print_plan(job, &options);

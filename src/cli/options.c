@@ -270,7 +270,7 @@ static int apply_to_job(const Settings *s, SnugJob *job, const char *pipeline)
     SnugError err = { { 0 } };
     for (int i = 0; i < s->n; i++) {
         const Setting *at = &s->at[i];
-        if (is_engine_flag(at->name)) continue;
+        if (is_engine_flag(at->name) || strcmp(at->name, "from-image") == 0) continue;
         /* What other commands and tests keep in the environment or the file is not our mistake. */
         if (strcmp(at->from, "command line") != 0 && !job_has(pipeline, at->name)) continue;
         if (is_list(pipeline, at->name) && is_overruled(s, i)) continue;
@@ -295,21 +295,43 @@ static SnugStatus open_engine(SnugEngine **engine, const SnugEngineOptions *opti
     return snug_engine_open(engine, &o, err);
 }
 
+/* The last value of an option of the command line, or NULL. */
+static const char *given(const Settings *s, const char *name)
+{
+    for (int i = s->n - 1; i >= 0; i--)
+        if (strcmp(s->at[i].name, name) == 0 && strcmp(s->at[i].from, "command line") == 0)
+            return s->at[i].value;
+    return NULL;
+}
+
+static SnugStatus create_job(SnugJob **job, SnugEngine *engine, const char *pipeline,
+                             const char *from_image, SnugError *err)
+{
+    return from_image ? snug_job_create_from_image(job, engine, pipeline, from_image, err)
+                      : snug_job_create(job, engine, pipeline, err);
+}
+
 static int open_all(Settings *s, SnugEngine **engine, SnugJob **job, CliOptions *options,
                     const char *pipeline, int argc, char **argv)
 {
     int code = read_config(s);
     if (code == 0) code = read_environment(s);
-    if (code == 0) code = read_words(s, options, pipeline, argc, argv);
+    /* a picture names its pipeline; those that make pictures have the same options */
+    if (code == 0) code = read_words(s, options, pipeline ? pipeline : "txt2img", argc, argv);
+    const char *from_image = given(s, "from-image");
+    if (code == 0 && !pipeline && !from_image) {
+        (void)fprintf(stderr, "snug: name a pipeline first, or a picture with --from-image\n");
+        code = CLI_USAGE;
+    }
     for (int i = 0; code == 0 && i < s->n; i++)
         if (is_engine_flag(s->at[i].name))
             code = set_engine_flag(options, s->at[i].name, s->at[i].value);
     if (code) return code;
     SnugError err = { { 0 } };
     SnugStatus status = open_engine(engine, &options->engine, &err);
-    if (status == SNUG_OK) status = snug_job_create(job, *engine, pipeline, &err);
+    if (status == SNUG_OK) status = create_job(job, *engine, pipeline, from_image, &err);
     if (status != SNUG_OK) return cli_fail(status, &err);
-    return apply_to_job(s, *job, pipeline);
+    return apply_to_job(s, *job, pipeline ? pipeline : snug_job_pipeline(*job));
 }
 
 int cli_open(SnugEngine **engine, SnugJob **job, CliOptions *options, const char *pipeline,
@@ -354,6 +376,9 @@ void cli_help_pipeline(const char *command, const char *pipeline)
     (void)printf("\nengine:\n");
     for (int i = 0; i < N_ENGINE_FLAGS; i++)
         help_row(ENGINE_FLAGS[i].name, ENGINE_FLAGS[i].value_name, ENGINE_FLAGS[i].help, NULL);
+    help_row("from-image", "FILE",
+             "begin with the options that made this picture; what else is given counts over them",
+             NULL);
     for (int i = 0; i < N_SWITCHES; i++)
         help_row(SWITCHES[i].name, SWITCHES[i].value_name, SWITCHES[i].help, NULL);
     (void)printf("\nEvery option may also come from SNUG_NAME in the environment or from the\n"

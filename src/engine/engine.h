@@ -46,7 +46,7 @@ struct SnugJob {
     void *request;       /* the pipeline's struct */
     CommonRequest common;
     PlanConstraints constraints;
-    unsigned char *given; /* per pipeline option: set by the caller */
+    struct JobSetting *settings; /* what was set, in order; lives in request_arena */
     atomic_bool cancel;
     int version; /* counts snug_job_set: a plan belongs to one */
     /* while prepared */

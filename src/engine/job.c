@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/from_image.h"
+
 #define AT(field) offsetof(CommonRequest, field)
 
 /* clang-format off */
@@ -101,9 +103,15 @@ SnugStatus snug_job_set(SnugJob *job, const char *option, const char *value, Snu
         return error_set(err, SNUG_ERR_ARG, "--%.50s is not an option of %s", option,
                          job->pipeline->name);
     TRY(option_parse(o, request, &job->request_arena, value, err));
+    if (request == job->request) TRY(from_image_note(job, option, value, err));
     job->version++;
     job_unprepare(job);
     return SNUG_OK;
+}
+
+const char *snug_job_pipeline(const SnugJob *job)
+{
+    return job->pipeline->name;
 }
 
 void snug_job_cancel(SnugJob *job)

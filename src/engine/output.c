@@ -8,14 +8,17 @@
 #include <sys/stat.h>
 
 #include "base/outfile.h"
+#include "engine/from_image.h"
 #include "engine/resume.h"
 #include "formats/npy_write.h"
+#include "media/picture_files.h"
 #include "media/preview.h"
 #include "media/video.h"
 
 struct Output {
     SnugJob *job;
     VideoWriter *video;
+    PictureFiles *pictures;
     float *frame; /* [H, W, 3] in 0..1 */
     float *small; /* preview, [h, w, 3] */
     int64_t n_frames;
@@ -29,6 +32,23 @@ static VideoOptions video_options(const SnugJob *job)
                            .n_frames = job->info.frames };
 }
 
+/* Pictures go into PNG files, each for itself, or as one array into .npy. */
+static bool in_png_files(const SnugJob *job, VideoFormat format)
+{
+    return job->info.pictures && (format == VIDEO_SHEET || format == VIDEO_FOLDER);
+}
+
+static SnugStatus check_format(const SnugJob *job, VideoFormat format, SnugError *err)
+{
+    if (job->info.pictures && !in_png_files(job, format) && format != VIDEO_NPY)
+        return error_set(err, SNUG_ERR_ARG,
+                         "--output %s: %s makes pictures: .png, .npy, or a folder",
+                         job->common.output, job->pipeline->name);
+    if (job->common.audio && format != VIDEO_MP4 && format != VIDEO_WEBM)
+        return error_set(err, SNUG_ERR_ARG, "--audio: only .mp4 and .webm carry sound");
+    return SNUG_OK;
+}
+
 SnugStatus output_memory_bytes(SnugJob *job, size_t *out, SnugError *err)
 {
     *out = (size_t)job->info.width * (size_t)job->info.height * 3 * sizeof(float);
@@ -39,9 +59,11 @@ SnugStatus output_memory_bytes(SnugJob *job, size_t *out, SnugError *err)
     const VideoOptions options = video_options(job);
     SnugStatus status = video_format_of_path(&format, job->common.output, err);
     if (status != SNUG_OK) return error_wrap(err, status, "--output: ");
-    if (job->common.audio && format != VIDEO_MP4 && format != VIDEO_WEBM)
-        return error_set(err, SNUG_ERR_ARG, "--audio: only .mp4 and .webm carry sound");
-    *out += video_writer_memory_bytes(format, &options, job->common.audio != NULL);
+    TRY(check_format(job, format, err));
+    *out +=
+        in_png_files(job, format)
+            ? picture_files_memory_bytes(job->info.width, job->info.height, (int)job->info.pictures)
+            : video_writer_memory_bytes(format, &options, job->common.audio != NULL);
     return SNUG_OK;
 }
 
@@ -59,6 +81,24 @@ static SnugStatus try_place(Heap *heap, const char *path, SnugError *err)
     const SnugStatus status = outfile_open(&file, heap, path, err);
     outfile_close(file);
     return status;
+}
+
+static SnugStatus open_result(Output *o, SnugError *err)
+{
+    const PipelineInfo *info = &o->job->info;
+    const CommonRequest *c = &o->job->common;
+    Heap *heap = o->job->engine->heap;
+    const VideoOptions options = video_options(o->job);
+    VideoFormat format;
+    TRY(video_format_of_path(&format, c->output, err));
+    if (in_png_files(o->job, format))
+        return picture_files_open(&o->pictures, heap, c->output, (int)info->pictures, info->seeds,
+                                  info->width, info->height, err);
+    TRY(video_writer_open(&o->video, heap, c->output, &options, err));
+    if (!c->audio) return SNUG_OK;
+    SnugStatus status = video_writer_add_audio(o->video, c->audio, 1, err);
+    if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* it was named as input */
+    return error_wrap(err, status, "--audio: ");
 }
 
 static SnugStatus open_files(Output *o, SnugError *err)
@@ -83,12 +123,7 @@ static SnugStatus open_files(Output *o, SnugError *err)
         return error_set(err, SNUG_ERR_ARG,
                          "--preview: this model brings no latent_rgb_factors for previews");
     if (!c->output) return SNUG_OK;
-    const VideoOptions options = video_options(o->job);
-    TRY(video_writer_open(&o->video, heap, c->output, &options, err));
-    if (!c->audio) return SNUG_OK;
-    SnugStatus status = video_writer_add_audio(o->video, c->audio, 1, err);
-    if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* it was named as input */
-    return error_wrap(err, status, "--audio: ");
+    return open_result(o, err);
 }
 
 SnugStatus output_open(Output **out, SnugJob *job, SnugError *err)
@@ -105,6 +140,24 @@ SnugStatus output_open(Output **out, SnugJob *job, SnugError *err)
     return status;
 }
 
+/* How the picture was made: in words, and so that --from-image can do it again. */
+static SnugStatus push_picture(Output *o, SnugError *err)
+{
+    const PipelineInfo *info = &o->job->info;
+    const int64_t k = o->n_frames;
+    TextBuilder json;
+    PngText texts[2] = { { .key = "parameters", .value = info->texts[k] },
+                         { .key = FROM_IMAGE_KEY } };
+    text_init(&json, o->job->engine->heap, "output");
+    from_image_settings(o->job, info->seeds[k], &json);
+    texts[1].value = json.at;
+    const SnugStatus status = json.failed
+                                  ? error_set(err, SNUG_ERR_MEMORY, "no memory for the output")
+                                  : picture_files_push(o->pictures, o->frame, texts, 2, err);
+    text_release(&json);
+    return status;
+}
+
 /* -1..1 to 0..1 as the reference: x / 2 + 0.5, clamped. */
 static SnugStatus take_frame(Output *o, const Op *op, const float *data, SnugError *err)
 {
@@ -118,28 +171,40 @@ static SnugStatus take_frame(Output *o, const Op *op, const float *data, SnugErr
     if (!finite)
         return error_set(err, SNUG_ERR_NUMERIC, "frame %lld holds NaN: the weights may be damaged",
                          (long long)op->arg.output.index);
+    if (o->pictures) TRY(push_picture(o, err));
     o->n_frames++;
     return o->video ? video_writer_push(o->video, o->frame, err) : SNUG_OK;
 }
 
-/* Any tensor as it lies; a 4-D video [T, h, w, C] as torch's [C, T, h, w]. */
+/* As torch has it: a video [T, h, w, C] becomes [C, T, h, w], pictures [N, C, h, w]. The planes of
+ * `n` parts in turn, each [pixels, c]. */
+static SnugStatus write_planes(NpyWriter *w, const float *data, int64_t n, int64_t pixels,
+                               int64_t c, SnugError *err)
+{
+    float line[1024];
+    for (int64_t part = 0; part < n; part++)
+        for (int64_t k = 0; k < c; k++)
+            for (int64_t p = 0; p < pixels;) {
+                int64_t count = 0;
+                while (count < 1024 && p < pixels)
+                    line[count++] = data[(part * pixels + p++) * c + k];
+                TRY(npy_append(w, line, count, err));
+            }
+    return SNUG_OK;
+}
+
+/* Any tensor as it lies, but those with channels. */
 static SnugStatus write_array(Output *o, const char *path, Tensor t, const float *data,
                               SnugError *err)
 {
     Heap *heap = o->job->engine->heap;
     if (t.shape.rank != 4) return npy_write_f32(heap, path, data, t.shape.dim, t.shape.rank, err);
-    const int64_t c = t.shape.dim[3], pixels = tensor_count(t) / c;
-    const int64_t dim[4] = { c, t.shape.dim[0], t.shape.dim[1], t.shape.dim[2] };
+    const bool still = o->job->info.pictures > 0;
+    const int64_t *d = t.shape.dim, n = still ? d[0] : 1;
+    const int64_t video[4] = { d[3], d[0], d[1], d[2] }, pictures[4] = { d[0], d[3], d[1], d[2] };
     NpyWriter *w = NULL;
-    float line[1024];
-    SnugStatus status = npy_create(&w, heap, path, dim, 4, err);
-    for (int64_t k = 0; k < c && status == SNUG_OK; k++)
-        for (int64_t p = 0; p < pixels && status == SNUG_OK;) {
-            int64_t n = 0;
-            while (n < 1024 && p < pixels)
-                line[n++] = data[p++ * c + k];
-            status = npy_append(w, line, n, err);
-        }
+    SnugStatus status = npy_create(&w, heap, path, still ? pictures : video, 4, err);
+    if (status == SNUG_OK) status = write_planes(w, data, n, tensor_count(t) / d[3] / n, d[3], err);
     if (status == SNUG_OK) status = npy_commit(w, err);
     npy_close(w);
     return status;
@@ -189,6 +254,7 @@ SnugStatus output_commit(Output *o, SnugError *err)
     VideoWriter *video = o->video;
     o->video = NULL; /* freed by commit, also when it fails */
     if (video) TRY(video_writer_commit(video, err));
+    if (o->pictures) TRY(picture_files_commit(o->pictures, err));
     resume_done(o->job->resume);
     return SNUG_OK;
 }
@@ -198,6 +264,7 @@ void output_close(Output *o)
     if (!o) return;
     Heap *heap = o->job->engine->heap;
     video_writer_abandon(o->video);
+    picture_files_close(o->pictures);
     heap_give(heap, o->frame);
     heap_give(heap, o->small);
     heap_give(heap, o);

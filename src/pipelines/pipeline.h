@@ -30,7 +30,10 @@ typedef struct PipelineContext {
 
 /** What the engine needs to know of the result. */
 typedef struct PipelineInfo {
-    int64_t frames;
+    int64_t frames;           /**< of the video, or pictures */
+    int64_t pictures;         /**< > 0: the result are so many pictures, each for itself */
+    const char *const *texts; /**< [pictures] how each was made, for its file */
+    const int64_t *seeds;     /**< [pictures] */
     int width, height;
     /** What frames - 1 and sides are multiples of, for naming requests that would fit; 0: fixed. */
     int64_t frames_step;
@@ -55,7 +58,7 @@ typedef struct Pipeline {
     SnugStatus (*open)(void **out, PipelineContext *context, void *request, PipelineInfo *info,
                        SnugError *err);
     /** The recipe: rehearsed and run. Outputs: "frame" i [1, H, W, 3] in -1..1, "latents"
-     *  [T, h, w, C], "preview" step [T, h, w, C]. */
+     *  [T or pictures, h, w, C], "preview" step [T, h, w, C]. */
     void (*recipe)(Run *r, void *self);
     void (*close)(void *self);
     /** Say what lies at that path, if it is a model of this pipeline: see about.h. Pipelines that
@@ -64,6 +67,7 @@ typedef struct Pipeline {
 } Pipeline;
 
 extern const Pipeline PIPELINE_WAN_T2V, PIPELINE_WAN_I2V, PIPELINE_WAN_TI2V;
+extern const Pipeline PIPELINE_TXT2IMG, PIPELINE_IMG2IMG, PIPELINE_INPAINT;
 
 /** Pipelines in order of listing; NULL past the last. */
 const Pipeline *pipeline_at(int index);

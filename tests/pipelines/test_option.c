@@ -206,7 +206,8 @@ TEST(option, tables_of_the_pipelines_are_sound)
         const char *name = snug_pipeline_name(p);
         const SnugOption *o;
         for (int i = 0; (o = snug_pipeline_option(name, i)); i++) {
-            CHECK(o->name[0] && strspn(o->name, "abcdefghijklmnopqrstuvwxyz-") == strlen(o->name));
+            CHECK(o->name[0] &&
+                  strspn(o->name, "abcdefghijklmnopqrstuvwxyz-0123456789") == strlen(o->name));
             CHECK(o->help && o->help[0] && o->value_name);
             const bool number = o->kind == SNUG_OPTION_INT || o->kind == SNUG_OPTION_FLOAT ||
                                 o->kind == SNUG_OPTION_SIZE;

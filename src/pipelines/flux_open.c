@@ -1,0 +1,304 @@
+/* flux_open.c  From a request to a FluxJob: networks, settings, tokens, schedule. */
+#include "pipelines/flux.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "sampling/flow_table.h"
+#include "sampling/scheduler_config_json.h"
+#include "text/tokenizer.h"
+
+enum { CLIP_TOKENS = 77 };
+
+static const char *const TRANSFORMERS[] = { "FluxTransformer2DModel", NULL };
+
+bool flux_knows(const ImageModel *model)
+{
+    return model->class_name && text_starts(model->class_name, "Flux");
+}
+
+/* ---- networks ------------------------------------------------------------------------------- */
+
+static SnugStatus open_clip(FluxJob *j, SnugError *err)
+{
+    static const char *const CLASSES[] = { "CLIPTextModel", "CLIPTextModelWithProjection", NULL };
+    ImagePart p;
+    Weights w;
+    TRY(image_model_part(&j->image->model, "text_encoder", CLASSES, &p, err));
+    TRY(clip_text_config_read(&j->clip.cfg, p.config, false, err));
+    weights_begin(&w, j->image->context->weights, p.weights, "text_encoder");
+    clip_text_weights(&j->clip, &w);
+    weights_prefix(&w, "%s", "");
+    weights_ignore(&w, "text_projection.weight"); /* FLUX takes the row before it */
+    return weights_end(&w, err);
+}
+
+static SnugStatus open_t5(FluxJob *j, SnugError *err)
+{
+    static const char *const CLASSES[] = { "T5EncoderModel", NULL };
+    ImagePart p;
+    Weights w;
+    TRY(image_model_part(&j->image->model, "text_encoder_2", CLASSES, &p, err));
+    TRY(umt5_config_read(&j->t5.cfg, p.config, err));
+    weights_begin(&w, j->image->context->weights, p.weights, "text_encoder_2");
+    umt5_weights(&j->t5, &w);
+    return weights_end(&w, err);
+}
+
+static SnugStatus open_vae(FluxJob *j, SnugError *err)
+{
+    static const char *const CLASSES[] = { "AutoencoderKL", NULL };
+    ImagePart p;
+    Weights w;
+    TRY(image_model_part(&j->image->model, "vae", CLASSES, &p, err));
+    TRY(autoencoder_kl_config_read(&j->vae.cfg, p.config, err));
+    weights_begin(&w, j->image->context->weights, p.weights, "vae");
+    autoencoder_kl_weights(&j->vae, &w, j->image->task != IMAGE_TXT2IMG);
+    return weights_end(&w, err);
+}
+
+static SnugStatus open_transformer(FluxJob *j, SnugError *err)
+{
+    ImagePart p;
+    Weights w;
+    TRY(image_model_part(&j->image->model, "transformer", TRANSFORMERS, &p, err));
+    TRY(flux_dit_config_read(&j->dit.cfg, p.config, err));
+    weights_begin(&w, j->image->context->weights, p.weights, "transformer");
+    flux_dit_weights(&j->dit, &w);
+    return weights_end(&w, err);
+}
+
+/* What the channels say of the model, and whether the networks fit each other. */
+static SnugStatus check_fit(FluxJob *j, SnugError *err)
+{
+    const FluxDitConfig *d = &j->dit.cfg;
+    const int64_t f = autoencoder_kl_factor(&j->vae.cfg), latent = 4 * j->vae.cfg.z;
+    const char *path = j->image->model.path;
+    if (d->out_channels != latent)
+        return error_set(
+            err, SNUG_ERR_FILE,
+            "%s: the transformer gives %lld channels, 2x2 latents of the VAE have %lld", path,
+            (long long)d->out_channels, (long long)latent);
+    if (d->text_dim != j->t5.cfg.dim || d->pooled_dim != j->clip.cfg.dim)
+        return error_set(err, SNUG_ERR_FILE,
+                         "%s: the transformer takes text of width %lld and %lld, the encoders give "
+                         "%lld (T5) and %lld (CLIP)",
+                         path, (long long)d->text_dim, (long long)d->pooled_dim,
+                         (long long)j->t5.cfg.dim, (long long)j->clip.cfg.dim);
+    j->fill = d->in_channels == 2 * latent + 4 * f * f;
+    if (!j->fill && d->in_channels == 2 * latent)
+        return error_set(err, SNUG_ERR_ARG,
+                         "%s is built as FLUX.1 Canny or Depth (the transformer takes %lld "
+                         "channels), which snug does not run",
+                         path, (long long)d->in_channels);
+    if (!j->fill && d->in_channels != latent)
+        return error_set(err, SNUG_ERR_FILE,
+                         "%s: the transformer takes %lld channels; FLUX.1 dev and schnell take "
+                         "%lld, Fill %lld",
+                         path, (long long)d->in_channels, (long long)latent,
+                         (long long)(2 * latent + 4 * f * f));
+    if (j->fill && j->image->task != IMAGE_INPAINT)
+        return error_set(err, SNUG_ERR_ARG,
+                         "%s is built as FLUX.1 Fill (the transformer takes %lld channels): use "
+                         "inpaint",
+                         path, (long long)d->in_channels);
+    return SNUG_OK;
+}
+
+/* As the pipelines of diffusers have it; schnell was made for four steps. */
+static ImageSettings published(const FluxJob *j)
+{
+    const bool schnell = !j->dit.cfg.guidance, pictures = j->image->task != IMAGE_TXT2IMG;
+    return (ImageSettings){ .steps = schnell   ? 4
+                                     : j->fill ? 50
+                                               : 28,
+                            .width = 1024,
+                            .height = 1024,
+                            .grid = 2 * autoencoder_kl_factor(&j->vae.cfg),
+                            .guidance = j->fill    ? 30.0
+                                        : pictures ? 7.0
+                                                   : 3.5,
+                            .strength = j->fill ? 1.0 : 0.6,
+                            .sampler = "Euler",
+                            .guidance_key = schnell ? NULL : "Distilled CFG Scale" };
+}
+
+SnugStatus flux_open(ImageJob *job, SnugError *err)
+{
+    FluxJob *j = arena_take(job->context->arena, sizeof *j);
+    if (!j) return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
+    job->own = j;
+    j->image = job;
+    TRY(open_clip(j, err));
+    TRY(open_t5(j, err));
+    TRY(open_vae(j, err));
+    TRY(open_transformer(j, err));
+    TRY(check_fit(j, err));
+    job->settings = published(j);
+    return SNUG_OK;
+}
+
+/* ---- prompts -------------------------------------------------------------------------------- */
+
+/* Ids of a text, padded to `length`. */
+static SnugStatus tokenise(const FluxJob *j, const Tokenizer *t, const char *text, int64_t length,
+                           int32_t pad, int64_t vocab, const int32_t **out, SnugError *err)
+{
+    Arena *arena = j->image->context->arena;
+    int32_t *ids = NULL, *all = arena_array(arena, (size_t)length, sizeof *all);
+    int64_t n = 0;
+    if (!all) return error_set(err, SNUG_ERR_MEMORY, "no memory for a prompt");
+    TRY(tokenizer_encode(t, (TextView){ text, strlen(text) }, length, arena, &ids, &n, err));
+    for (int64_t i = 0; i < length; i++) {
+        all[i] = i < n ? ids[i] : pad;
+        if (all[i] < 0 || all[i] >= vocab)
+            return error_set(err, SNUG_ERR_FILE,
+                             "the tokenizer gives id %d, the text encoder has %lld rows", all[i],
+                             (long long)vocab);
+    }
+    *out = all;
+    return SNUG_OK;
+}
+
+/* Nothing behind the pooled row changes it: those rows are never computed. */
+static SnugStatus tokenise_clip(FluxJob *j, const Tokenizer *t, const char *const *texts, int n,
+                                SnugError *err)
+{
+    const ClipTextConfig *cfg = &j->clip.cfg;
+    const int64_t length = cfg->positions < CLIP_TOKENS ? cfg->positions : CLIP_TOKENS;
+    const int32_t eos = tokenizer_eos_id(t), pad = tokenizer_pad_id(t);
+    for (int p = 0; p < n; p++) {
+        FluxPrompt *prompt = &j->prompt[p];
+        TRY(tokenise(j, t, texts[p], length, pad >= 0 ? pad : eos, cfg->vocab, &prompt->clip, err));
+        prompt->n_clip = clip_text_pooled_row(cfg, prompt->clip, length) + 1;
+    }
+    return SNUG_OK;
+}
+
+/* All rows, padding too: the network was trained to see it. */
+static SnugStatus tokenise_t5(FluxJob *j, const Tokenizer *t, const char *const *texts, int n,
+                              SnugError *err)
+{
+    const int64_t length = j->image->request->max_tokens;
+    const int32_t pad = tokenizer_pad_id(t);
+    for (int p = 0; p < n; p++) {
+        j->prompt[p].n_t5 = length;
+        TRY(tokenise(j, t, texts[p], length, pad >= 0 ? pad : 0, j->t5.cfg.vocab, &j->prompt[p].t5,
+                     err));
+    }
+    return SNUG_OK;
+}
+
+typedef SnugStatus Tokenise(FluxJob *j, const Tokenizer *t, const char *const *texts, int n,
+                            SnugError *err);
+
+/* The tokenizer is closed again before anything is planned: its tables are not needed any more. */
+static SnugStatus with_tokenizer(FluxJob *j, const char *name, const char *given,
+                                 Tokenise *function, const char *const *texts, SnugError *err)
+{
+    const char *path = NULL;
+    Tokenizer *t = NULL;
+    TRY(image_model_tokenizer(&j->image->model, name, given, &path, err));
+    TRY(tokenizer_open(&t, j->image->context->heap, path, err));
+    const SnugStatus status = function(j, t, texts, j->guided ? 2 : 1, err);
+    tokenizer_close(t);
+    return status == SNUG_OK ? SNUG_OK : error_wrap(err, status, "the prompt: ");
+}
+
+static SnugStatus encode_prompts(FluxJob *j, SnugError *err)
+{
+    const ImageRequest *q = j->image->request;
+    const char *negative = q->negative ? q->negative : "";
+    const char *const first[2] = { q->prompt, negative };
+    const char *const second[2] = { q->prompt_2 ? q->prompt_2 : q->prompt, negative };
+    /* diffusers: only with a negative prompt, though it be empty */
+    j->guided = q->true_cfg > 1 && q->negative;
+    TRY(with_tokenizer(j, "tokenizer", q->paths.tokenizer, tokenise_clip, first, err));
+    return with_tokenizer(j, "tokenizer_2", q->paths.tokenizer_2, tokenise_t5, second, err);
+}
+
+/* ---- schedule ------------------------------------------------------------------------------- */
+
+static SnugStatus choose_scheduler(const FluxJob *j, SchedulerConfig *config, SnugError *err)
+{
+    SchedulerKind kind = SCHEDULER_EULER;
+    const char *name = j->image->request->scheduler;
+    Json given;
+    if (name) TRY(scheduler_kind_of_name(&kind, name, err));
+    TRY(image_model_scheduler(&j->image->model, &given, err));
+    if (json_kind(given) == JSON_KIND_OBJECT) {
+        TRY(scheduler_config_json_read(config, given, err));
+        if (name) scheduler_config_switch(config, kind);
+        return SNUG_OK;
+    }
+    scheduler_config_defaults(config, kind); /* as published */
+    config->dynamic_shift = j->dit.cfg.guidance;
+    config->shift = j->dit.cfg.guidance ? 3.0 : 1.0;
+    return SNUG_OK;
+}
+
+static SnugStatus make_schedule(FluxJob *j, SnugError *err)
+{
+    SchedulerConfig config;
+    double levels[SCHEDULER_MAX_STEPS];
+    float sigmas[SCHEDULER_MAX_STEPS];
+    const int n = (int)j->image->settings.steps;
+    int first;
+    TRY(choose_scheduler(j, &config, err));
+    TRY(image_first_step(j->image, &first, err));
+    flow_table_linspace(levels, n, 1.0, 1.0 / n, n); /* the pipeline's own, not the class's */
+    for (int i = 0; i < n; i++)
+        sigmas[i] = (float)levels[i];
+    const SchedulerRun run = { .steps = n,
+                               .first = first,
+                               .mu = scheduler_mu(&config, j->grid.height * j->grid.width),
+                               .sigmas = config.kind == SCHEDULER_EULER ? sigmas : NULL };
+    TRY(scheduler_init(&j->scheduler, &config, &run, err));
+    for (int i = first; i < n; i++)
+        j->times[i - first] = (double)j->scheduler.timesteps[i];
+    return SNUG_OK;
+}
+
+/* ---- noise ---------------------------------------------------------------------------------- */
+
+static SnugStatus prepare_draws(FluxJob *j, SnugError *err)
+{
+    ImageJob *image = j->image;
+    const int64_t z = j->vae.cfg.z, *dim = image->noise_dim;
+    if (image->given_noise &&
+        (dim[0] != image->n || dim[1] != z || dim[2] != j->h || dim[3] != j->w))
+        return error_set(err, SNUG_ERR_FILE, "%s: noise must be [%d, %lld, %lld, %lld]",
+                         image->request->noise, image->n, (long long)z, (long long)j->h,
+                         (long long)j->w);
+    for (int k = 0; k < image->n; k++) {
+        FluxDraw *draw = j->draw[k];
+        for (int i = 0; i < 3; i++)
+            draw[i].noise = (Noise){ &image->random[k], z };
+        /* Fill draws the picture's posterior and, at full strength, forgets it */
+        draw[1].skips = image->picture && !j->needs_latent;
+        if (image->given_noise) draw[1].given = image->given_noise + k * z * j->h * j->w;
+    }
+    return SNUG_OK;
+}
+
+SnugStatus flux_prepare(ImageJob *image, PipelineInfo *info, SnugError *err)
+{
+    FluxJob *j = image->own;
+    const ImageSettings *s = &image->settings;
+    const int f = autoencoder_kl_factor(&j->vae.cfg);
+    j->h = s->height / f;
+    j->w = s->width / f;
+    j->grid = (TokenGrid){ 1, j->h / 2, j->w / 2 };
+    TRY(make_schedule(j, err));
+    j->keeps = image->task == IMAGE_INPAINT && !j->fill;
+    j->needs_latent = j->keeps || (image->picture && j->scheduler.sigmas[j->scheduler.first] != 1);
+    TRY(prepare_draws(j, err));
+    TRY(encode_prompts(j, err));
+    info->rows = j->grid.height * j->grid.width + image->request->max_tokens;
+    info->guided = j->guided || image->n > 1;
+    info->latent_width = (int)j->w;
+    info->latent_height = (int)j->h;
+    info->latent_channels = (int)j->vae.cfg.z;
+    return SNUG_OK;
+}

@@ -1,0 +1,99 @@
+/* image.h  txt2img, img2img and inpaint from the inside: what they share whatever network draws.
+ *
+ * A family (FLUX, ...) brings its networks, the settings they were published with, and the recipe;
+ * the frame brings options, pictures, mask, seeds and the text that goes into the files:
+ *
+ *     image_open    model -> family->open -> settings -> pictures -> family->prepare -> texts
+ *     recipe        family->recipe
+ *
+ * Adding a family: its files, and a row in FAMILIES of image_open.c. */
+#ifndef PIPELINES_IMAGE_H
+#define PIPELINES_IMAGE_H
+
+#include "base/random.h"
+#include "pipelines/image_model.h"
+#include "pipelines/pipeline.h"
+
+/** Values of the option table; NULL and negative numbers mean "the model's own". */
+typedef struct ImageRequest {
+    ImagePaths paths;
+    const char *prompt, *prompt_2, *negative, *image, *mask, *scheduler, *noise;
+    OptionSize size;
+    int64_t steps, seed, batch, max_tokens;
+    double guidance, strength, true_cfg;
+} ImageRequest;
+
+extern const Option IMAGE_OPTIONS[];
+
+typedef enum ImageTask { IMAGE_TXT2IMG, IMAGE_IMG2IMG, IMAGE_INPAINT } ImageTask;
+
+enum { IMAGE_MAX_BATCH = 16 };
+
+/** What holds for a run: the user's word, else what the family says in `open`. */
+typedef struct ImageSettings {
+    int64_t steps;
+    int width, height; /**< px; of img2img and inpaint: those of the picture if not given */
+    int grid;          /**< sides are multiples of it [px] */
+    double guidance, strength;
+    const char *sampler;      /**< as the text in the files names it: "Euler" */
+    const char *guidance_key; /**< "CFG scale", "Distilled CFG Scale"; NULL: not told */
+} ImageSettings;
+
+typedef struct ImageFamily ImageFamily;
+
+/** Everything a run needs; lives in the job's arena. */
+typedef struct ImageJob {
+    PipelineContext *context;
+    const ImageRequest *request;
+    ImageTask task;
+    ImageModel model;
+    const ImageFamily *family;
+    void *own; /**< the family's */
+    ImageSettings settings;
+    int n;                          /**< pictures; picture k has seed + k */
+    float *picture;                 /**< [height, width, 3] in -1..1, or NULL */
+    uint8_t *mask;                  /**< [height, width] 1: draw anew; or NULL */
+    Random random[IMAGE_MAX_BATCH]; /**< seeded by image_seed */
+    float *given_noise;             /**< [n, C, h, w] from a file, or NULL */
+    int64_t noise_dim[4];
+    int64_t seeds[IMAGE_MAX_BATCH];
+    const char *texts[IMAGE_MAX_BATCH];
+} ImageJob;
+
+struct ImageFamily {
+    const char *name; /**< "FLUX" */
+    /** Is this one of its models? By the classes of pipeline and networks. */
+    bool (*knows)(const ImageModel *model);
+    /** Find and bind the networks, refuse tasks they cannot do, fill job->settings. */
+    SnugStatus (*open)(ImageJob *job, SnugError *err);
+    /** Size, steps and pictures are known: tokens, schedule, and what is special in `info`. */
+    SnugStatus (*prepare)(ImageJob *job, PipelineInfo *info, SnugError *err);
+    /** Outputs: "frame" k [1, H, W, 3] in -1..1 for every picture, "latents" 0 [n, h, w, C]. */
+    void (*recipe)(Run *r, ImageJob *job);
+};
+
+extern const ImageFamily IMAGE_FLUX;
+
+/** See Pipeline. */
+SNUG_MUST_USE SnugStatus image_open(void **out, PipelineContext *context, ImageRequest *request,
+                                    PipelineInfo *info, ImageTask task, SnugError *err);
+void image_close(void *job);
+
+/** Read picture and mask, settle the size (image_pictures.c). */
+SNUG_MUST_USE SnugStatus image_pictures_read(ImageJob *job, SnugError *err);
+void image_pictures_release(ImageJob *job);
+
+/** Read --noise; the family checks that noise_dim fits (image_pictures.c). */
+SNUG_MUST_USE SnugStatus image_noise_read(ImageJob *job, SnugError *err);
+
+/** Every generator at its beginning: first thing of a recipe. */
+void image_seed(ImageJob *job);
+/** Where image to image begins: the first step of a schedule of `steps`, as diffusers cuts it.
+ *  SNUG_ERR_ARG when no step is left. */
+SNUG_MUST_USE SnugStatus image_first_step(const ImageJob *job, int *first, SnugError *err);
+/** The picture as a tensor [1, height, width, 3]. */
+Tensor image_input(Run *r, ImageJob *job);
+/** The same, 0 (mid grey) where the mask says "draw anew". */
+Tensor image_input_masked(Run *r, ImageJob *job);
+
+#endif
