@@ -4,6 +4,7 @@ images/*            files of every kind that snug reads
 images.txt, .bin    per file: name, width, height; ImageOps.exif_transpose(open).convert("RGB"), one after the other
 rgba.txt, .bin      the same for convert("RGBA")
 resize.txt, .bin    filter, channels, width, height, new width, new height; input then output, u8
+compose.txt, .bin   operation, its numbers, then input and output pictures: what Pillow and numpy do with them
 planes.txt, .bin    mode, channels, height, width, new height, new width; input then output, f32 [C, H, W]
 """
 
@@ -14,7 +15,7 @@ import zlib
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -196,6 +197,62 @@ def make_planes(folder, rng):
     write(folder, "planes", lines, data)
 
 
+# ---- compositing ----
+
+AREAS = [(37, 23), (1, 1), (2, 7), (64, 5), (5, 3)]
+
+
+def alphas(rng, width, height):
+    """RGBA whose alpha is often 0, 1, 254 or 255."""
+    a = picture(rng, width, height, 4)
+    special = rng.random((height, width)) < 0.6
+    a[..., 3][special] = rng.choice(np.array([0, 1, 254, 255], np.uint8), int(special.sum()))
+    return Image.fromarray(a)
+
+
+def filters(rng, w, h):
+    image = Image.fromarray(picture(rng, w, h, 1)[..., 0])
+    yield f"edges 0 {w} {h}", image, image.filter(ImageFilter.FIND_EDGES)
+    for window in (3, 11):
+        yield f"max {window} {w} {h}", image, image.filter(ImageFilter.MaxFilter(window))
+    for window in (3, 5):
+        yield f"median {window} {w} {h}", image, image.filter(ImageFilter.MedianFilter(window))
+    for radius in (0.5, 2, 3.3, 10, 20):
+        yield f"blur {radius} {w} {h}", image, image.filter(ImageFilter.GaussianBlur(radius))
+
+
+def compositions(rng, w, h):
+    below, above = alphas(rng, w, h), alphas(rng, w, h)
+    yield f"over 0 {w} {h}", [below, above], Image.alpha_composite(below, above)
+    for x, y in ((0, 0), (-2, 1), (3, -1), (w, 0)):
+        pasted = below.copy()
+        pasted.paste(above, (x, y), above.getchannel("A"))
+        yield f"paste {x} {w} {h} {y}", [below, above], pasted
+    boxed = below.convert("L")
+    ImageDraw.Draw(boxed).rectangle([1, 1, w, h - 2 if h > 2 else h], fill=77)
+    yield f"fill 77 {w} {h}", [below.convert("L")], boxed
+    yield f"grey 0 {w} {h}", [below], below.convert("L")
+
+
+def make_compose(folder, rng):
+    lines, data = [], b""
+    for w, h in AREAS:
+        for line, image, result in filters(rng, w, h):
+            lines.append(line)
+            data += image.tobytes() + result.tobytes()
+        for line, images, result in compositions(rng, w, h):
+            lines.append(line)
+            data += b"".join(i.tobytes() for i in images) + result.tobytes()
+        sparse = alphas(rng, w, h)
+        if w > 2:
+            sparse.putalpha(sparse.getchannel("A").point(lambda v: 255 if v == 1 else 0))
+        lines.append("bounds " + " ".join(map(str, (0, w, h, *(sparse.getbbox() or (0, 0, 0, 0))))))
+        grey = sparse.convert("L")
+        lines.append(f"percentile {np.percentile(np.array(grey), 40):.17g} {w} {h}")
+        data += sparse.tobytes() + grey.tobytes()
+    write(folder, "compose", lines, data)
+
+
 def write(folder, name, lines, data):
     with open(os.path.join(folder, name + ".txt"), "w", encoding="ascii") as f:
         f.write("\n".join(lines) + "\n")
@@ -208,3 +265,4 @@ def make(folder):
     make_images(folder, np.random.default_rng(1))
     make_resize(folder, np.random.default_rng(2))
     make_planes(folder, np.random.default_rng(3))
+    make_compose(folder, np.random.default_rng(4))
