@@ -314,6 +314,17 @@ const char *checkpoint_metadata(const Checkpoint *c, const char *key)
     return NULL;
 }
 
+const EntryArray *checkpoint_array(const Checkpoint *c, const char *key, const File **file)
+{
+    for (int32_t i = 0; i < c->n_parts; i++)
+        for (int32_t k = 0; k < c->parts[i].list.n_arrays; k++) {
+            if (strcmp(c->parts[i].list.array[k].key, key) != 0) continue;
+            *file = c->parts[i].file;
+            return &c->parts[i].list.array[k];
+        }
+    return NULL;
+}
+
 const EntryNote *checkpoint_notes(const Checkpoint *c, int32_t file, int32_t *n)
 {
     *n = c->parts[file].list.n_notes;

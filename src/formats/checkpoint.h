@@ -47,6 +47,9 @@ const File *checkpoint_file(const Checkpoint *checkpoint, int32_t file);
 const char *checkpoint_metadata(const Checkpoint *checkpoint, const char *key);
 /** Metadata of one file. */
 const EntryNote *checkpoint_notes(const Checkpoint *checkpoint, int32_t file, int32_t *n);
+/** Array of the metadata of any file, or NULL; *file is where it lies. */
+const EntryArray *checkpoint_array(const Checkpoint *checkpoint, const char *key,
+                                   const File **file);
 /** What is odd but no error, one line each: "" if nothing is. */
 const char *checkpoint_warnings(const Checkpoint *checkpoint);
 

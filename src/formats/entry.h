@@ -14,7 +14,8 @@ enum {
     ENTRY_MAX_RANK = 8,
     ENTRY_MAX_NAME = 1024,     /* bytes */
     ENTRY_MAX_COUNT = 1 << 20, /* tensors per file */
-    ENTRY_MAX_NOTES = 1 << 16  /* metadata pairs per file */
+    ENTRY_MAX_NOTES = 1 << 16, /* metadata pairs per file */
+    ENTRY_MAX_ARRAYS = 16
 };
 
 struct Entry;
@@ -51,12 +52,22 @@ typedef struct EntryNote {
     const char *key, *text;
 } EntryNote;
 
+/** Where a file keeps an array of its metadata, which is not read with the header. */
+typedef struct EntryArray {
+    const char *key;
+    uint32_t type; /**< of its elements, as the format numbers them */
+    uint64_t n;    /**< elements */
+    size_t offset; /**< of the first, in the file */
+} EntryArray;
+
 /** Everything lives in the arena it was read into. */
 typedef struct EntryList {
     Entry *entries; /**< in the order of the header; names are unique */
     int32_t n;
     EntryNote *notes; /**< sorted by key, unique */
     int32_t n_notes;
+    EntryArray array[ENTRY_MAX_ARRAYS]; /**< of vocabularies: "tokenizer..." */
+    int32_t n_arrays;
 } EntryList;
 
 /** Read and check a header. `file` stays open as long as the entries are used. */

@@ -225,6 +225,9 @@ static bool read_array(Reader *r, const char *key)
         return gguf_cursor_fail(c, FAULT_TOO_LARGE, key, "an array of %llu elements, limit %d",
                                 (unsigned long long)n, GGUF_MAX_ARRAY);
     if (text_starts(key, ORIG_SHAPE)) return read_orig_shape(r, key, type, n);
+    EntryList *out = r->out;
+    if (text_starts(key, "tokenizer.") && out->n_arrays < ENTRY_MAX_ARRAYS)
+        out->array[out->n_arrays++] = (EntryArray){ key, type, n, c->at };
     if (type == VALUE_STRING) return skip_strings(r, key, n);
     if (type == VALUE_BOOL) return check_bools(r, key, n);
     return gguf_cursor_skip(c, n * (uint64_t)WIDTH[type]);

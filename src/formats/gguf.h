@@ -6,7 +6,7 @@
  *
  * Entries have torch's order of dimensions. A tensor that was cut into rows of 256 before it was
  * quantised has its own shape again (comfy.gguf.orig_shape.NAME); its blocks then straddle rows.
- * Strings and single numbers of the pairs become notes. */
+ * Strings and single numbers of the pairs become notes; of a vocabulary's arrays the places are kept. */
 #ifndef FORMATS_GGUF_H
 #define FORMATS_GGUF_H
 

@@ -227,9 +227,11 @@ static SnugStatus describe(About *a, Found *f, SnugError *err)
     TRY(wan_layout_missing(l, &a->missing, err));
     a->form = l->form;
     a->tokenizer = l->tokenizer;
+    if (l->tokenizer_inside) a->tokenizer = arena_printf(&a->arena, "in %s", l->tokenizer);
     a->warnings = arena_printf(&a->arena, "%s%s%s%s", l->warnings, f->table.warnings,
                                l->trouble ? l->trouble : "", l->trouble ? ": left out\n" : "");
-    return a->warnings ? SNUG_OK : no_memory(l->path, err);
+    const bool fine = a->warnings && (a->tokenizer || !l->tokenizer);
+    return fine ? SNUG_OK : no_memory(l->path, err);
 }
 
 static void close_found(void *owner)

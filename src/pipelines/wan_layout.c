@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "pipelines/wan_config.h"
 #include "pipelines/wan_scan.h"
+#include "pipelines/wan_tokenizer.h"
 
 /** Configurations that were parsed, to be closed. */
 typedef struct WanLayoutDoc {
@@ -286,7 +287,8 @@ static SnugStatus open_folder(WanLayout *l, SnugError *err)
     TRY(take_found(l, err));
     TRY(find_tokenizer(l, l->path, err));
     const WanPart *t = &l->part[WAN_TRANSFORMER];
-    l->form = t->path && t->names.n_rows ? "original Wan folder" : "folder of single files";
+    const bool original = t->path && t->names.n_rows && text_starts(t->config_from, "config.json");
+    l->form = original ? "original Wan folder" : "folder of single files";
     for (WanRole role = 0; role < WAN_ROLES; role++)
         if (l->part[role].path) return SNUG_OK;
     return refuse_folder(l, err);
@@ -313,6 +315,22 @@ static SnugStatus open_model(WanLayout *l, const char *path, SnugError *err)
     }
 }
 
+/* Not named, not in the model's folder: beside the text encoder, or in its file. */
+static SnugStatus settle_tokenizer(WanLayout *l, SnugError *err)
+{
+    const WanPart *text = &l->part[WAN_TEXT_ENCODER];
+    if (l->tokenizer || !text->path) return SNUG_OK;
+    if (!l->dir) {
+        const char *beside = file_dirname(l->arena, text->path);
+        if (!beside) return no_memory(text->path, err);
+        TRY(find_tokenizer(l, beside, err));
+    }
+    if (l->tokenizer || !wan_tokenizer_inside(text->weights)) return SNUG_OK;
+    l->tokenizer = text->path;
+    l->tokenizer_inside = true;
+    return SNUG_OK;
+}
+
 SnugStatus wan_layout_init(WanLayout *l, Arena *arena, const WanPaths *paths, SnugError *err)
 {
     const char *const named[WAN_ROLES] = { paths->transformer, paths->transformer_low,
@@ -326,10 +344,7 @@ SnugStatus wan_layout_init(WanLayout *l, Arena *arena, const WanPaths *paths, Sn
     for (WanRole role = 0; role < WAN_ROLES; role++)
         TRY(open_named(l, role, named[role], err));
     if (paths->model) TRY(open_model(l, paths->model, err));
-    const char *text = l->part[WAN_TEXT_ENCODER].path;
-    if (l->tokenizer || !text || l->dir) return SNUG_OK;
-    const char *beside = file_dirname(arena, text);
-    return beside ? find_tokenizer(l, beside, err) : no_memory(text, err);
+    return settle_tokenizer(l, err);
 }
 
 void wan_layout_release(WanLayout *l)

@@ -50,6 +50,7 @@ typedef struct WanLayout {
     bool published;   /**< no model_index.json: the published settings of the original apply */
     WanPart part[WAN_ROLES];
     const char *tokenizer; /**< file or folder; NULL: none found */
+    bool tokenizer_inside; /**< it is in the text encoder's file */
     Json index;            /**< root of model_index.json, or absent */
     Json scheduler;        /**< scheduler_config.json, or absent */
     Json image_processor;  /**< preprocessor_config.json, or absent */

@@ -8,8 +8,8 @@
 
 #include "formats/npy.h"
 #include "pipelines/wan_resume.h"
+#include "pipelines/wan_tokenizer.h"
 #include "text/clean.h"
-#include "text/tokenizer.h"
 
 /* ---- sizes ---------------------------------------------------------------------------------- */
 
@@ -70,7 +70,7 @@ static SnugStatus encode_prompt(WanJob *j, const Tokenizer *t, const char *text,
 static SnugStatus encode_prompts(WanJob *j, SnugError *err)
 {
     Tokenizer *t = NULL;
-    TRY(tokenizer_open(&t, j->context->heap, j->layout.tokenizer, err));
+    TRY(wan_tokenizer_open(&t, j->context->heap, &j->layout, err));
     SnugStatus status = encode_prompt(j, t, j->request->prompt, 0, err);
     if (status != SNUG_OK) status = error_wrap(err, status, "--prompt: ");
     if (status == SNUG_OK && j->guided) {

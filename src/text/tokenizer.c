@@ -86,6 +86,14 @@ static bool looks_like_json(TextView bytes)
     return i < bytes.n && bytes.at[i] == '{';
 }
 
+static SnugStatus parse(Tokenizer *tokenizer, TextView bytes, const char *name, SnugError *err)
+{
+    tokenizer->is_json = looks_like_json(bytes);
+    if (tokenizer->is_json)
+        return tokenizer_json_read(&tokenizer->json, bytes, name, &tokenizer->arena, err);
+    return spiece_read(&tokenizer->spiece, bytes, name, &tokenizer->arena, err);
+}
+
 static SnugStatus read_model(Tokenizer *tokenizer, const Paths *paths, Json config, Arena *scratch,
                              SnugError *err)
 {
@@ -96,10 +104,7 @@ static SnugStatus read_model(Tokenizer *tokenizer, const Paths *paths, Json conf
         TRY(bpe_files_retell(&files, scratch, &bytes, err));
     } else
         TRY(read_bytes(path, scratch, &bytes, err));
-    tokenizer->is_json = looks_like_json(bytes);
-    if (tokenizer->is_json)
-        return tokenizer_json_read(&tokenizer->json, bytes, path, &tokenizer->arena, err);
-    return spiece_read(&tokenizer->spiece, bytes, path, &tokenizer->arena, err);
+    return parse(tokenizer, bytes, path, err);
 }
 
 /* The token a config names for a role: a text, or an object with its content. */
@@ -145,22 +150,41 @@ static SnugStatus open_files(Tokenizer *tokenizer, const char *path, Arena *scra
     return status;
 }
 
+static SnugStatus create(Tokenizer **out, Heap *heap, const char *name, SnugError *err)
+{
+    *out = heap_take(heap, sizeof **out, "tokenizer");
+    if (!*out) return no_memory(name, err);
+    (*out)->heap = heap;
+    arena_init(&(*out)->arena, heap, "tokenizer");
+    return SNUG_OK;
+}
+
+/* The new tokenizer on success, else nothing. */
+static SnugStatus settle(Tokenizer **out, SnugStatus status)
+{
+    if (status == SNUG_OK) return status;
+    tokenizer_close(*out);
+    *out = NULL;
+    return status;
+}
+
 SnugStatus tokenizer_open(Tokenizer **out, Heap *heap, const char *path, SnugError *err)
 {
     Arena scratch;
-    *out = NULL;
-    Tokenizer *tokenizer = heap_take(heap, sizeof *tokenizer, "tokenizer");
-    if (!tokenizer) return no_memory(path, err);
-    tokenizer->heap = heap;
-    arena_init(&tokenizer->arena, heap, "tokenizer");
+    TRY(create(out, heap, path, err));
     arena_init(&scratch, heap, "text");
-    const SnugStatus status = open_files(tokenizer, path, &scratch, err);
+    const SnugStatus status = open_files(*out, path, &scratch, err);
     arena_release(&scratch);
-    if (status == SNUG_OK)
-        *out = tokenizer;
-    else
-        tokenizer_close(tokenizer);
-    return status;
+    return settle(out, status);
+}
+
+SnugStatus tokenizer_read(Tokenizer **out, Heap *heap, TextView bytes, const char *name,
+                          SnugError *err)
+{
+    TRY(create(out, heap, name, err));
+    SnugStatus status = parse(*out, bytes, name, err);
+    if (status == SNUG_OK) status = settle_roles(*out, (Json){ .doc = NULL }, err);
+    return settle(out, status);
 }
 
 void tokenizer_close(Tokenizer *tokenizer)

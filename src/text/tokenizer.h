@@ -38,6 +38,10 @@ typedef struct Tokenizer Tokenizer;
  */
 SNUG_MUST_USE SnugStatus tokenizer_open(Tokenizer **out, Heap *heap, const char *path,
                                         SnugError *err);
+/** The same from memory: a tokenizer.json or a spiece.model; special tokens have their usual names.
+ *  @param name  for messages */
+SNUG_MUST_USE SnugStatus tokenizer_read(Tokenizer **out, Heap *heap, TextView bytes,
+                                        const char *name, SnugError *err);
 void tokenizer_close(Tokenizer *tokenizer);
 
 /**

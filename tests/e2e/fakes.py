@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -39,6 +40,10 @@ class FakeCase(Case):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return folder
+
+    def digest(self, path):
+        with open(path, "rb") as f:
+            return hashlib.sha256(f.read()).hexdigest()
 
     def digests(self, folder):
         found = {}
@@ -88,6 +93,42 @@ class Fake(FakeCase):
                 with open(self.output, "rb") as f:
                     digests.add(hashlib.sha256(f.read()).hexdigest())
             self.assertEqual(len(digests), 1, model)
+
+    def test_single_files_give_the_same_bytes_as_a_folder(self):
+        small = [f"--set=transformer.{key}={n}" for key, n in
+                 (("attention_head_dim", 128), ("num_attention_heads", 2), ("ffn_dim", 256))]  # fmt: skip
+        words = ["--prompt", "a red ball", "--size", "64x64", "--frames", 5, "--steps", 3, "--negative", "blurry"]
+        digests = set()
+        for layout in ("original", "single"):
+            for dtype in ("BF16", "F32"):
+                folder = self.make("t2v-a14b", "--scale=tiny", f"--layout={layout}", f"--dtype={dtype}", *small)
+                done = self.snug("run", "wan-t2v", "--model", folder, *words, "--output", self.output)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                digests.add((dtype, self.digest(self.output)))
+                shutil.rmtree(folder)
+        self.assertEqual(len(digests), 2)
+
+    def test_gguf_pairs_run_with_the_words_in_them(self):
+        small = [f"--set={key}={n}" for key, n in (
+            ("transformer.attention_head_dim", 128), ("transformer.num_attention_heads", 2),
+            ("transformer.ffn_dim", 256), ("transformer.text_dim", 256), ("text_encoder.d_model", 256),
+            ("text_encoder.d_kv", 64), ("text_encoder.d_ff", 256))]  # fmt: skip
+        for dtype, text in (("Q8_0", "Q8_0"), ("Q4_0", "Q6_K"), ("Q4_K", "Q5_K")):
+            folder = self.make("i2v-a14b", "--scale=tiny", "--layout=single", f"--dtype={dtype}", f"--text-dtype={text}", *small)
+            high, low = (os.path.join(folder, "diffusion_models", f"i2v-a14b_{n}_noise-{dtype}.gguf") for n in ("high", "low"))
+            words = ["--transformer", high, "--transformer-low", low, "--vae", folder + "/vae", "--image", IMAGE]
+            words += ["--text-encoder", folder + f"/text_encoders/umt5-xxl-encoder-{text}.gguf", "--prompt", "a red ball"]
+            words += ["--size", "64x64", "--frames", 5, "--steps", 2, "--output", self.output]
+            digests = set()
+            spiece = os.path.join(os.path.dirname(TESTS), "models", "demo", "tokenizer", "spiece.model")
+            for tokenizer in ([], ["--tokenizer", spiece]):
+                done = self.snug("run", "wan-i2v", *words, *tokenizer, "--save-latents", self.path("latents.npy"))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                digests.add(self.digest(self.output))
+                data = read_npy(self.path("latents.npy"))[1]
+                values = struct.unpack(f"<{len(data) // 4}f", data)
+                self.assertLess(max(map(abs, values)), 100, dtype)
+            self.assertEqual(len(digests), 1)
 
     def test_full_size_is_planned_from_headers_alone(self):
         for model, pipeline, gigabytes in (("ti2v-5b", "wan-ti2v", 24.18), ("t2v-14b", "wan-t2v", 40.4)):

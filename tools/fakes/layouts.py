@@ -1,10 +1,11 @@
-"""A model's description becomes a folder: as diffusers saves a pipeline, or as the original repositories publish it."""
+"""A model's description becomes a folder: as diffusers saves a pipeline, as the original repositories publish it, or as
+single files for ComfyUI (safetensors or GGUF)."""
 
 import json
 import os
 import shutil
 
-from . import configs, four_bit, names, networks, writers
+from . import configs, four_bit, gguf, names, networks, writers
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOKENIZER = os.path.join(ROOT, "models", "demo", "tokenizer")
@@ -235,3 +236,80 @@ def original(out, model):
         config = parts["image_encoder"]
         rows = names.clip_visual(networks.clip_vision(config), config)
         out.archive("models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth", out.entries(rows, o.clip))
+
+
+# ---- single files ---------------------------------------------------------------------------------------------------
+
+# what ComfyUI-GGUF leaves as it is
+NOT_IN_BLOCKS = ("modulation", "patch_embedding.", "text_embedding.", "time_projection.", "time_embedding.", "img_emb.", "head.")
+
+
+def _gguf_entries(out, rows, dtype, rename, salt, keep=()):
+    made = []
+    for name, shape, mean, deviation in rows:
+        key, name = f"{salt}.{name}", rename(name)
+        if gguf.fits(dtype, shape) and not any(word in name for word in keep):
+            made.append(gguf.quantised(out.values, key, name, dtype, shape, deviation))
+        else:
+            plain = "F16" if len(shape) == 2 else "F32"
+            made.append(out._entry(key, name, plain, shape, mean, deviation))
+    return made
+
+
+def _single_dit(out, stem, rows, salt):
+    o = out.options
+    if o.dit in gguf.BLOCKS:
+        entries = _gguf_entries(out, rows, o.dit, names.wan_dit, salt, NOT_IN_BLOCKS)
+        metadata = {"general.architecture": "wan", "general.quantization_version": 2}
+        gguf.write(os.path.join(out.path, "diffusion_models", f"{stem}-{o.dit}.gguf"), entries, metadata, o.sparse)
+    else:
+        out.weights("diffusion_models", f"{stem}_{o.dit.lower()}", out.entries(rows, o.dit, None, names.wan_dit, salt))
+
+
+def _words():
+    """The vocabulary as llama.cpp keeps it."""
+    with open(os.path.join(TOKENIZER, "tokenizer.json"), encoding="utf-8") as file:
+        model = json.load(file)["model"]
+    pieces = model["vocab"]
+    kinds = [2 if i == model["unk_id"] else 3 if piece in ("<pad>", "</s>") else 1 for i, (piece, _) in enumerate(pieces)]
+    return {
+        "tokenizer.ggml.model": "t5",
+        "tokenizer.ggml.tokens": [piece for piece, _ in pieces],
+        "tokenizer.ggml.scores": [float(score) for _, score in pieces],
+        "tokenizer.ggml.token_type": kinds,
+        "tokenizer.ggml.eos_token_id": [piece for piece, _ in pieces].index("</s>"),
+        "tokenizer.ggml.padding_token_id": [piece for piece, _ in pieces].index("<pad>"),
+        "tokenizer.ggml.add_space_prefix": True,
+        "tokenizer.ggml.remove_extra_whitespaces": True,
+    }
+
+
+def _single_text(out, config):
+    o, rows = out.options, networks.umt5(config)
+    if o.text in gguf.BLOCKS:
+        entries = _gguf_entries(out, rows, o.text, names.umt5_gguf, "")
+        metadata = dict({"general.architecture": "t5encoder"}, **_words())
+        path = os.path.join(out.path, "text_encoders", f"umt5-xxl-encoder-{o.text}.gguf")
+        gguf.write(path, entries, metadata, o.sparse)
+        return
+    with open(os.path.join(TOKENIZER, "spiece.model"), "rb") as file:
+        model = file.read()
+    words = writers.Entry("spiece_model", "U8", (len(model),), lambda: [model], small=True)
+    out.weights("text_encoders", f"umt5_xxl_{o.text.lower()}", out.entries(rows, o.text) + [words])
+
+
+def single(out, model, title):
+    parts = model["parts"]
+    for name, noise in (("transformer", "high_noise"), ("transformer_2", "low_noise")):
+        if name in parts:
+            stem = f"{title}_{noise}" if "transformer_2" in parts else title
+            _single_dit(out, stem, networks.wan_dit(parts[name], model.get("camera")), name)
+    if "text_encoder" in parts:
+        _single_text(out, parts["text_encoder"])
+    if "vae" in parts:
+        config = parts["vae"]
+        stem = "wan2.2_vae" if config.get("is_residual") else "wan_2.1_vae"
+        rename = lambda name: names.wan_vae(name, config)  # noqa: E731
+        out.weights("vae", stem, out.entries(networks.wan_vae(config), out.options.vae, None, rename))
+    if "image_encoder" in parts:
+        out.weights("clip_vision", "clip_vision_h", out.entries(networks.clip_vision(parts["image_encoder"]), out.options.clip))

@@ -68,6 +68,28 @@ def umt5(name):
     raise ValueError(f"{name} has no name in the original encoder")
 
 
+_T5_GGUF = [
+    ("layer.0.layer_norm.", "attn_norm."),
+    ("layer.0.SelfAttention.relative_attention_bias.", "attn_rel_b."),
+    ("layer.0.SelfAttention.", "attn_"),
+    ("layer.1.layer_norm.", "ffn_norm."),
+    ("layer.1.DenseReluDense.wi_0.", "ffn_gate."),
+    ("layer.1.DenseReluDense.wi_1.", "ffn_up."),
+    ("layer.1.DenseReluDense.wo.", "ffn_down."),
+]
+
+
+def umt5_gguf(name):
+    """As llama.cpp calls them."""
+    block = re.match(r"encoder\.block\.(\d+\.)(.*)", name)
+    if not block:
+        return {"shared.weight": "token_embd.weight", "encoder.final_layer_norm.weight": "enc.output_norm.weight"}[name]
+    for ours, theirs in _T5_GGUF:
+        if block.group(2).startswith(ours):
+            return "enc.blk." + block.group(1) + theirs + block.group(2)[len(ours) :]
+    raise ValueError(f"{name} has no name in llama.cpp")
+
+
 _RES = [
     ("norm1.", "residual.0."),
     ("conv1.", "residual.2."),
