@@ -24,10 +24,11 @@ static void say(Trial *t, const char *option, const char *value)
 /* Lay the plan out as small as it gets. Requests that are not possible do not fit. */
 static bool fits(SnugPlan *plan, const LayoutRoom *room)
 {
-    RunKnobs knobs[LAYOUT_MAX_CANDIDATES];
+    RunKnobs knobs[LAYOUT_MAX_CANDIDATES], way[LAYOUT_MAX_WAYS];
     SnugError ignored;
-    const int n = layout_candidates(plan->job, knobs);
-    return layout_make(plan, &knobs[n - 1], LAYOUT_SKETCH_STEPS, room, &ignored) == SNUG_OK;
+    const int n = layout_candidates(plan->job, knobs), n_ways = layout_vae_ways(plan->job, way);
+    const RunKnobs least = layout_on_way(knobs[n - 1], &way[n_ways - 1]);
+    return layout_make(plan, &least, LAYOUT_SKETCH_STEPS, room, &ignored) == SNUG_OK;
 }
 
 /* ---- another request --------------------------------------------------------------------------- */

@@ -208,8 +208,12 @@ static SnugStatus write_svg(const Curve *c, const char *path, SnugError *err)
 
 static SnugStatus make_curve(Curve *c, SnugError *err)
 {
-    RunKnobs knobs[LAYOUT_MAX_CANDIDATES];
-    const int n = layout_candidates(c->plan->job, knobs);
+    RunKnobs knobs[LAYOUT_MAX_CANDIDATES + LAYOUT_MAX_WAYS], way[LAYOUT_MAX_WAYS];
+    int n = layout_candidates(c->plan->job, knobs);
+    const RunKnobs smallest = knobs[n - 1];
+    const int n_ways = layout_vae_ways(c->plan->job, way);
+    for (int i = 1; i < n_ways; i++)
+        knobs[n++] = layout_on_way(smallest, &way[i]);
     (void)plan_room(c->plan);
     c->beside = c->plan->job->engine->device.memory ? 0 : c->plan->fixed_bytes;
     TRY(find_range(c, knobs, n, err));

@@ -4,7 +4,10 @@
 #include "base/size.h"
 #include "memory/process.h"
 
-enum { LEAST_CHUNK = 64 };
+enum {
+    LEAST_CHUNK = 64,
+    FEW_FRAMES = 9 /* all at once they take less than what is kept from frame to frame */
+};
 
 int layout_candidates(const SnugJob *job, RunKnobs out[LAYOUT_MAX_CANDIDATES])
 {
@@ -35,7 +38,44 @@ int layout_candidates(const SnugJob *job, RunKnobs out[LAYOUT_MAX_CANDIDATES])
             out[n++].chunk_rows = rows;
         }
     }
+    RunKnobs way[LAYOUT_MAX_WAYS];
+    (void)layout_vae_ways(job, way);
+    for (int i = 0; i < n; i++)
+        out[i] = layout_on_way(out[i], &way[0]);
     return n;
+}
+
+/* Weights of a convolution are transformed once a band: low bands cost time. */
+int layout_vae_ways(const SnugJob *job, RunKnobs out[LAYOUT_MAX_WAYS])
+{
+    static const int64_t BANDS[] = { 0, 64, 16 };
+    const PipelineInfo *info = &job->info;
+    const PlanConstraints *c = &job->constraints;
+    const int64_t latents =
+        info->frames_step > 0 ? (info->frames - 1) / info->frames_step + 1 : info->frames;
+    int n = 0;
+    for (int grouped = 0; grouped < 2; grouped++) {
+        const bool few = info->frames > 1 && info->frames <= FEW_FRAMES;
+        const PlanSwitch slicing = c->vae_slicing;
+        if (grouped ? slicing == SWITCH_ON || (!few && slicing != SWITCH_OFF)
+                    : slicing == SWITCH_OFF && info->frames > 1)
+            continue;
+        for (size_t i = 0; i < COUNT(BANDS); i++) {
+            if (BANDS[i] ? c->vae_tiling == SWITCH_OFF || 2 * BANDS[i] > info->height
+                         : c->vae_tiling == SWITCH_ON)
+                continue;
+            out[n++] = (RunKnobs){ .band_rows = BANDS[i], .group_frames = grouped ? latents : 0 };
+        }
+    }
+    if (n == 0) out[n++] = (RunKnobs){ .band_rows = CONV_BAND };
+    return n;
+}
+
+RunKnobs layout_on_way(RunKnobs knobs, const RunKnobs *way)
+{
+    knobs.band_rows = way->band_rows;
+    knobs.group_frames = way->group_frames;
+    return knobs;
 }
 
 SnugStatus layout_rehearse(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps, SnugError *err)

@@ -4,7 +4,7 @@
 
 #include "engine/engine.h"
 
-enum { LAYOUT_MAX_CANDIDATES = 24, LAYOUT_SKETCH_STEPS = 4 };
+enum { LAYOUT_MAX_CANDIDATES = 24, LAYOUT_MAX_WAYS = 8, LAYOUT_SKETCH_STEPS = 4 };
 
 /** Slab bytes that a plan may use. */
 typedef struct LayoutRoom {
@@ -14,6 +14,11 @@ typedef struct LayoutRoom {
 /** Ways to try, in order of falling speed where nothing has to wait for weights: keeping keys and
  *  values saves work, lock-step saves reading, chunks cost a little. Returns how many. */
 int layout_candidates(const SnugJob *job, RunKnobs out[LAYOUT_MAX_CANDIDATES]);
+/** Ways of a VAE through its frames, in order of falling speed and memory; the first is that of the
+ *  candidates. Only the VAE's knobs are set. At least one. */
+int layout_vae_ways(const SnugJob *job, RunKnobs out[LAYOUT_MAX_WAYS]);
+/** A candidate that takes this way. */
+RunKnobs layout_on_way(RunKnobs knobs, const RunKnobs *way);
 
 /** Fill plan->trace. `sketch_steps`: each loop ends after so many, as later ones repeat them; 0: all. */
 SNUG_MUST_USE SnugStatus layout_rehearse(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps,

@@ -27,7 +27,11 @@ typedef struct Candidate {
 typedef struct Search {
     Candidate candidate[LAYOUT_MAX_CANDIDATES];
     int n;
+    RunKnobs way[LAYOUT_MAX_WAYS]; /* of the VAE */
+    int n_ways;
     LayoutRoom room;
+    size_t booked_bytes; /* when the room was measured */
+    size_t smallest;     /* slab that the chosen way can do with */
     size_t least_device, least_host;
 } Search;
 
@@ -72,11 +76,69 @@ static Candidate *best_left(Search *search, bool smallest)
     return best;
 }
 
-static SnugStatus search_candidates(SnugPlan *plan, Search *search, SnugError *err)
+/* Slab bytes that would do for what is laid out. */
+static SnugStatus least_bytes(SnugPlan *plan, size_t *out, SnugError *err)
 {
-    const bool smallest = plan->job->constraints.smallest;
+    const LayoutRoom none = { 0, SIZE_MAX };
+    const SnugStatus status = layout_schedule(plan, true, &none, err);
+    *out = plan->schedule.loads.top;
+    return status == SNUG_ERR_BUDGET ? SNUG_OK : status;
+}
+
+static void take_way(Search *search, int way)
+{
     for (int i = 0; i < search->n; i++) {
-        TRY(sketch(plan, &search->candidate[i], search, err));
+        Candidate *c = &search->candidate[i];
+        *c = (Candidate){ .knobs = layout_on_way(c->knobs, &search->way[way]) };
+    }
+}
+
+/* A longer trace takes room. The book tells how much; what is resident by now says more of the
+ * tables of earlier sketches. */
+static void count_growth(SnugPlan *plan, Search *search)
+{
+    const size_t now = heap_now_bytes(plan->heap);
+    const size_t more = now > search->booked_bytes ? now - search->booked_bytes : 0;
+    size_t *room = plan->job->engine->device.memory ? NULL : &search->room.device_bytes;
+    plan->fixed_bytes += more;
+    search->booked_bytes += more;
+    search->room.host_bytes -= more < search->room.host_bytes ? more : search->room.host_bytes;
+    if (room) *room = search->room.host_bytes;
+}
+
+/* What a VAE has in flight depends on its way alone, so ways are compared beside the transformer's
+ * smallest candidate, and all candidates go on with the first that fits; with the smallest if none
+ * does or the caller wants it, who then gets no more room than that takes. */
+static SnugStatus choose_way(SnugPlan *plan, Search *search, bool smallest, int *chosen,
+                             SnugError *err)
+{
+    size_t bytes;
+    search->smallest = SIZE_MAX;
+    for (int i = 0; i < search->n_ways; i++) {
+        const RunKnobs longest = layout_on_way(search->candidate[0].knobs, &search->way[i]);
+        Candidate c = { .knobs = search->candidate[search->n - 1].knobs };
+        c.knobs = layout_on_way(c.knobs, &search->way[i]);
+        layout_drop(plan);
+        if (i > 0) TRY(layout_rehearse(plan, &longest, 0, err));
+        count_growth(plan, search);
+        TRY(sketch(plan, &c, search, err));
+        if (c.fits && !smallest) {
+            *chosen = i;
+            break;
+        }
+        TRY(least_bytes(plan, &bytes, err));
+        if (bytes >= search->smallest) continue;
+        *chosen = i;
+        search->smallest = bytes;
+    }
+    take_way(search, *chosen);
+    return SNUG_OK;
+}
+
+static SnugStatus compare(SnugPlan *plan, Search *search, bool smallest, SnugError *err)
+{
+    for (int i = 0; i < search->n; i++) {
+        if (!search->candidate[i].fits) TRY(sketch(plan, &search->candidate[i], search, err));
         if (search->candidate[i].fits && !smallest && !layout_waits(plan))
             break; /* the rest is slower */
     }
@@ -87,6 +149,23 @@ static SnugStatus search_candidates(SnugPlan *plan, Search *search, SnugError *e
         c->tried = true;
     }
     return SNUG_ERR_BUDGET;
+}
+
+static SnugStatus search_candidates(SnugPlan *plan, Search *search, SnugError *err)
+{
+    const bool smallest = plan->job->constraints.smallest;
+    Candidate *first = &search->candidate[0];
+    int way = 0;
+    TRY(sketch(plan, first, search, err));
+    if (!first->fits || smallest) TRY(choose_way(plan, search, smallest, &way, err));
+    const LayoutRoom room = search->room;
+    if (smallest && search->smallest < room.device_bytes)
+        search->room.device_bytes = search->smallest;
+    const SnugStatus status = compare(plan, search, smallest, err);
+    if (status != SNUG_ERR_BUDGET || room.device_bytes == search->room.device_bytes) return status;
+    search->room = room;
+    take_way(search, way);
+    return compare(plan, search, smallest, err);
 }
 
 /* ---- figures ---------------------------------------------------------------------------------- */
@@ -162,11 +241,13 @@ static SnugStatus search_plan(SnugPlan *plan, SnugError *err)
     RunKnobs knobs[LAYOUT_MAX_CANDIDATES];
     Search search = { .least_device = SIZE_MAX, .least_host = SIZE_MAX };
     search.n = layout_candidates(plan->job, knobs);
+    search.n_ways = layout_vae_ways(plan->job, search.way);
     for (int i = 0; i < search.n; i++)
         search.candidate[i].knobs = knobs[i];
     /* The trace itself is resident while running: rehearse once before counting. */
     TRY(layout_rehearse(plan, &knobs[0], 0, err));
     search.room = plan_room(plan);
+    search.booked_bytes = heap_now_bytes(plan->heap);
     const SnugStatus status = search_candidates(plan, &search, err);
     if (status == SNUG_ERR_BUDGET) return refuse(plan, &search, err);
     TRY(status);
