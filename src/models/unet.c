@@ -22,10 +22,10 @@ void unet_context(Run *r, const UnetTrunk *t, Tensor text, Tensor pooled,
 {
     const UnetConfig *cfg = &t->cfg;
     *out = (UnetContext){ .text = text };
-    Tensor e =
-        mlp(r, op_timestep(r, steps, n, cfg->channels[0]), &t->time1, &t->time2); /* [n, E] */
+    Tensor e = mlp(r, op_timestep_single(r, steps, n, cfg->channels[0]), &t->time1,
+                   &t->time2); /* [n, E] */
     if (cfg->add_dim && run_ok(r)) {
-        Tensor ids = op_timestep(r, time_ids, UNET_TIME_IDS, cfg->add_dim);
+        Tensor ids = op_timestep_single(r, time_ids, UNET_TIME_IDS, cfg->add_dim);
         Tensor both[2] = { pooled, op_reshape(r, ids, SHAPE(1, UNET_TIME_IDS * cfg->add_dim)) };
         e = op_add(r, e, mlp(r, op_concat(r, 2, both), &t->add1, &t->add2));
     }

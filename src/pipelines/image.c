@@ -33,8 +33,8 @@ static SnugStatus open_inpaint(void **out, PipelineContext *c, void *request, Pi
         .close = image_close                                                                       \
     }
 
-const Pipeline PIPELINE_TXT2IMG = IMAGE(txt2img, "text to picture (FLUX.1 dev and schnell)");
+const Pipeline PIPELINE_TXT2IMG = IMAGE(txt2img, "text to picture (FLUX.1 dev and schnell, SDXL)");
 const Pipeline PIPELINE_IMG2IMG =
-    IMAGE(img2img, "picture and text to picture (FLUX.1 dev and schnell)");
+    IMAGE(img2img, "picture and text to picture (FLUX.1 dev and schnell, SDXL)");
 const Pipeline PIPELINE_INPAINT =
     IMAGE(inpaint, "draw what a mask shows anew (FLUX.1 dev, schnell and Fill)");

@@ -18,9 +18,11 @@
 typedef struct ImageRequest {
     ImagePaths paths;
     const char *prompt, *prompt_2, *negative, *image, *mask, *scheduler, *noise;
+    const char *controlnet, *control_image;
     OptionSize size;
     int64_t steps, seed, batch, max_tokens;
-    double guidance, strength, true_cfg;
+    double guidance, strength, true_cfg, eta;
+    double control_scale, control_start, control_end;
 } ImageRequest;
 
 extern const Option IMAGE_OPTIONS[];
@@ -70,9 +72,11 @@ struct ImageFamily {
     SnugStatus (*prepare)(ImageJob *job, PipelineInfo *info, SnugError *err);
     /** Outputs: "frame" k [1, H, W, 3] in -1..1 for every picture, "latents" 0 [n, h, w, C]. */
     void (*recipe)(Run *r, ImageJob *job);
+    /** Give back what is not in the arena, also of a failed open; or NULL. */
+    void (*close)(ImageJob *job);
 };
 
-extern const ImageFamily IMAGE_FLUX;
+extern const ImageFamily IMAGE_FLUX, IMAGE_SDXL;
 
 /** See Pipeline. */
 SNUG_MUST_USE SnugStatus image_open(void **out, PipelineContext *context, ImageRequest *request,

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "pipelines/infotext.h"
 
-static const ImageFamily *const FAMILIES[] = { &IMAGE_FLUX };
+static const ImageFamily *const FAMILIES[] = { &IMAGE_FLUX, &IMAGE_SDXL };
 
 static SnugStatus find_family(ImageJob *j, SnugError *err)
 {
@@ -18,7 +18,7 @@ static SnugStatus find_family(ImageJob *j, SnugError *err)
             return SNUG_OK;
         }
     return error_set(err, SNUG_ERR_FILE,
-                     "%s: a %s is no image model that snug draws with; there are: FLUX.1",
+                     "%s: a %s is no image model that snug draws with; there are: FLUX.1, SDXL",
                      j->model.path, j->model.class_name ? j->model.class_name : "model");
 }
 
@@ -163,6 +163,7 @@ SnugStatus image_open(void **out, PipelineContext *context, ImageRequest *reques
 void image_close(void *job)
 {
     ImageJob *j = job;
+    if (j->family && j->family->close) j->family->close(j);
     image_pictures_release(j);
     image_model_release(&j->model);
 }
