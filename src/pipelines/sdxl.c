@@ -33,9 +33,11 @@ static void encode_by(Run *r, SdxlJob *j, int e, Tensor *rows, Told *told)
 {
     ClipTextPrompt clip[2];
     int n = 0;
-    for (int p = 0; p < n_prompts(j); p++)
-        if (!j->prompt[p].zeros)
-            clip[n++] = (ClipTextPrompt){ .ids = j->prompt[p].ids[e], .n = j->prompt[p].n };
+    for (int p = 0; p < n_prompts(j); p++) {
+        if (j->prompt[p].zeros) continue;
+        clip[n] = (ClipTextPrompt){ .ids = j->prompt[p].ids[e], .n = j->prompt[p].n };
+        n++;
+    }
     run_stage(r, e ? "text encoder 2" : "text encoder");
     clip_text_encode(r, &j->clip[e], n, clip);
     n = 0;
@@ -156,7 +158,7 @@ static void predict(Run *r, SdxlJob *j, int i, const Tensor *samples, Tensor *v)
     const int together = !r->knobs.lock_step       ? 1
                          : all < UNET_MAX_BRANCHES ? all
                                                    : UNET_MAX_BRANCHES;
-    Tensor shown[IMAGE_MAX_BATCH], out[2 * IMAGE_MAX_BATCH];
+    Tensor shown[IMAGE_MAX_BATCH] = { NO_TENSOR }, out[2 * IMAGE_MAX_BATCH];
     const float scale = j->scheduler.input[i];
     for (int k = 0; k < j->image->n; k++)
         shown[k] = scale == 1.0f ? samples[k] : op_combine(r, 1, &scale, &samples[k]);
