@@ -21,6 +21,8 @@ typedef struct Weight {
     int32_t unit;       /**< index in the job's unit table; -1 when by_row */
     size_t unit_offset; /**< where in the unit's block [bytes, multiple of 64] */
     bool by_row;
+    int64_t first_row;      /**< a part of a stored matrix: its rows before these; bytes, offset and
+                            scaling are the whole matrix's */
     const Scaling *scaling; /**< of a quantised weight: where its scales lie; NULL: none */
 } Weight;
 

@@ -6,11 +6,13 @@
 
 #include "base/size.h"
 #include "base/text.h"
+#include "nn/lora_names.h"
 
 enum { MAX_NAME = NAME_MAP_TEXT };
 
-/* The module of one file, or NULL; a name too long for us is in no file. */
-static LoraModule *find(Weights *w, int file, const char *name)
+/* The module of one file, or NULL; a name too long for us is in no file. `part`: which rows of the
+ * module's are the layer's, where the file keeps several layers in one. */
+static LoraModule *find(Weights *w, int file, const char *name, NamePart *part)
 {
     char ours[MAX_NAME], theirs[MAX_NAME];
     SnugError err = { { 0 } };
@@ -21,6 +23,11 @@ static LoraModule *find(Weights *w, int file, const char *name)
     if (lora_find(w->loras, file, w->lora_network, w->lora_expert, ours, two ? theirs : NULL, &m,
                   &err) != SNUG_OK)
         weights_problem(w, "\n  %.400s", err.text);
+    *part = (NamePart){ 0 };
+    if (!m || !two) return m;
+    char key[MAX_NAME + 3];
+    lora_names_key_of(key, sizeof key, ours);
+    if (strcmp(key, m->key) != 0) *part = name_map_part(w->lora_names, ours);
     return m;
 }
 
@@ -40,7 +47,8 @@ static void mismatch(Weights *w, int file, const Entry *e, int64_t rows, int64_t
                     entry_shape_text(e, shape, sizeof shape), (long long)rows, (long long)cols);
 }
 
-static const Weight *add(Weights *w, int file, const Entry *e, Shape shape, float scale)
+static const Weight *add(Weights *w, int file, const Entry *e, Shape shape, float scale,
+                         NamePart part)
 {
     Scaling *scaling = NULL;
     if (scale != 1.0f) {
@@ -51,7 +59,9 @@ static const Weight *add(Weights *w, int file, const Entry *e, Shape shape, floa
         }
         scaling->whole = scale;
     }
-    const BoundWeight *b = weights_add(w, lora_file(w->loras, file), e, shape, scaling);
+    const Checkpoint *from = lora_file(w->loras, file);
+    const BoundWeight *b = part.of ? weights_add_part(w, from, e, shape, scaling, part)
+                                   : weights_add(w, from, e, shape, scaling);
     return b ? &b->weight : NULL;
 }
 
@@ -60,29 +70,38 @@ typedef struct Layer {
     int64_t in, out; /* in: with the kernel */
     bool conv;
     Shape down, up; /* up: of a change of full size */
+    NamePart part;  /* of the module's rows */
 } Layer;
+
+static const NamePart ALL = { 0 };
+
+/* Rows of the module that holds the layer. */
+static int64_t rows_of(const Layer *l)
+{
+    return l->part.of ? l->out / l->part.count * l->part.of : l->out;
+}
 
 /* One link; false when it does not fit. */
 static bool low_rank(Weights *w, int file, LoraModule *m, const Layer *l, LowRank *to)
 {
     const Entry *down = m->part[LORA_DOWN], *up = m->part[LORA_UP], *bias = m->part[LORA_UP_BIAS];
-    const bool fits = is_matrix(down, m->rank, l->in) && is_matrix(up, l->out, m->rank);
+    const bool fits = is_matrix(down, m->rank, l->in) && is_matrix(up, rows_of(l), m->rank);
     if (!fits) {
         if (is_matrix(down, m->rank, l->in))
-            mismatch(w, file, up, l->out, m->rank);
+            mismatch(w, file, up, rows_of(l), m->rank);
         else
             mismatch(w, file, down, m->rank, l->in);
         return false;
     }
     Shape shape = l->down;
     shape.dim[0] = m->rank;
-    to->down = add(w, file, down, shape, 1.0f);
+    to->down = add(w, file, down, shape, 1.0f, ALL);
     to->up = add(w, file, up, l->conv ? SHAPE(l->out, m->rank, 1, 1, 1) : SHAPE(l->out, m->rank),
-                 m->scale);
-    if (bias && bias->rank == 1 && bias->dim[0] == l->out)
-        to->bias = add(w, file, bias, SHAPE(l->out), m->scale);
+                 m->scale, l->part);
+    if (bias && bias->rank == 1 && bias->dim[0] == rows_of(l))
+        to->bias = add(w, file, bias, SHAPE(l->out), m->scale, l->part);
     else if (bias)
-        mismatch(w, file, bias, l->out, 1);
+        mismatch(w, file, bias, rows_of(l), 1);
     m->used[LORA_DOWN] = m->used[LORA_UP] = true;
     m->used[LORA_UP_BIAS] = bias != NULL;
     return true;
@@ -91,11 +110,11 @@ static bool low_rank(Weights *w, int file, LoraModule *m, const Layer *l, LowRan
 static bool full_size(Weights *w, int file, LoraModule *m, const Layer *l, LowRank *to)
 {
     const Entry *diff = m->part[LORA_DIFF];
-    if (!is_matrix(diff, l->out, l->in)) {
-        mismatch(w, file, diff, l->out, l->in);
+    if (!is_matrix(diff, rows_of(l), l->in)) {
+        mismatch(w, file, diff, rows_of(l), l->in);
         return false;
     }
-    to->up = add(w, file, diff, l->up, m->scale);
+    to->up = add(w, file, diff, l->up, m->scale, l->part);
     m->used[LORA_DIFF] = true;
     return true;
 }
@@ -117,14 +136,14 @@ const LowRank *lora_bind_layer(Weights *w, const char *name, int64_t in, int64_t
                                int kw)
 {
     const bool conv = kh > 0;
-    const Layer l = { .in = conv ? in * kh * kw : in,
-                      .out = out,
-                      .conv = conv,
-                      .down = conv ? SHAPE(1, in, 1, kh, kw) : SHAPE(1, in),
-                      .up = conv ? SHAPE(out, in, 1, kh, kw) : SHAPE(out, in) };
+    Layer l = { .in = conv ? in * kh * kw : in,
+                .out = out,
+                .conv = conv,
+                .down = conv ? SHAPE(1, in, 1, kh, kw) : SHAPE(1, in),
+                .up = conv ? SHAPE(out, in, 1, kh, kw) : SHAPE(out, in) };
     const LowRank *first = NULL, **end = &first;
     for (int i = 0; i < lora_n_files(w->loras); i++) {
-        LoraModule *m = find(w, i, name);
+        LoraModule *m = find(w, i, name, &l.part);
         if (m && m->part[LORA_DOWN]) end = append(w, end, i, m, &l, low_rank);
         if (m && m->part[LORA_DIFF]) end = append(w, end, i, m, &l, full_size);
     }
@@ -178,8 +197,9 @@ void lora_bind_delta(Weights *w, BoundWeight *b, const char *name)
     module[n] = '\0';
     const WeightDelta *first = NULL, **end = &first;
     for (int i = 0; i < lora_n_files(w->loras); i++) {
-        LoraModule *m = find(w, i, module);
-        if (m && m->part[part]) end = add_delta(w, b, end, i, m, part);
+        NamePart rows;
+        LoraModule *m = find(w, i, module, &rows);
+        if (m && !rows.of && m->part[part]) end = add_delta(w, b, end, i, m, part);
     }
     if (!first) return;
     b->deltas = first;

@@ -2,6 +2,7 @@
 #include "nn/name_map.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -39,7 +40,7 @@ static size_t digits(const char *text)
 static const char *match(const char *pattern, const char *name, Numbers *numbers)
 {
     numbers->n = 0;
-    for (; *pattern; pattern++) {
+    for (; *pattern && *pattern != '@'; pattern++) {
         if (*pattern != '#') {
             if (*name++ != *pattern) return NULL;
             continue;
@@ -55,7 +56,7 @@ static const char *match(const char *pattern, const char *name, Numbers *numbers
 static void write_pattern(Name *name, const char *pattern, const Numbers *numbers)
 {
     int next = 0;
-    for (; *pattern; pattern++) {
+    for (; *pattern && *pattern != '@'; pattern++) {
         if (*pattern != '#')
             add(name, pattern, 1);
         else if (next < numbers->n) {
@@ -123,4 +124,26 @@ bool name_map_to_ours(const NameMap *map, const char *theirs, char out[NAME_MAP_
     out[0] = '\0';
     add(&to, theirs, strlen(theirs));
     return false;
+}
+
+/* "1/7", "3+4/7" */
+static NamePart read_part(const char *text)
+{
+    NamePart part = { .count = 1 };
+    char *end;
+    part.first = (int)strtol(text, &end, 10);
+    if (*end == '+') part.count = (int)strtol(end + 1, &end, 10);
+    part.of = (int)strtol(end + 1, NULL, 10);
+    return part;
+}
+
+NamePart name_map_part(const NameMap *map, const char *ours)
+{
+    for (int i = 0; i < map->n_rows; i++) {
+        Numbers numbers;
+        if (!match(map->rows[i].ours, ours, &numbers)) continue;
+        const char *at = strchr(map->rows[i].theirs, '@');
+        return at ? read_part(at + 1) : (NamePart){ 0 };
+    }
+    return (NamePart){ 0 };
 }

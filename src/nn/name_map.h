@@ -7,6 +7,11 @@
  *     { "blocks.#.attn1.to_q", "blocks.#.self_attn.q" }
  *     blocks.17.attn1.to_q.bias  <->  blocks.17.self_attn.q.bias
  *
+ * A file may keep several of our matrices in one, one above the other: `@first/of` or `@first+count/of`
+ * behind their name says which rows of it are ours, in equal parts:
+ *
+ *     { "single_blocks.#.to_k", "single_blocks.#.linear1@1/7" }   rows 1/7 to 2/7
+ *
  * Rows end at a dot or at the end of the name; the first row that fits counts. What is left may be
  * translated by a second table, the tails: parts that occur inside many blocks. */
 #ifndef NN_NAME_MAP_H
@@ -36,5 +41,11 @@ bool name_map_to_theirs(const NameMap *map, const char *ours, char out[NAME_MAP_
 /** Spell the file's name as we do. False: it lacks the prefix, or no row knows it; `out` is then
  *  the name as it was. */
 bool name_map_to_ours(const NameMap *map, const char *theirs, char out[NAME_MAP_TEXT]);
+
+/** Which rows of their matrix our name stands for, in parts of its height; of = 0: all. */
+typedef struct NamePart {
+    int first, count, of;
+} NamePart;
+NamePart name_map_part(const NameMap *map, const char *ours);
 
 #endif

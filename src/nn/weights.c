@@ -304,6 +304,55 @@ static BoundWeight *make(Weights *w, const Checkpoint *checkpoint, const Entry *
     return b;
 }
 
+static BoundWeight *place(Weights *w, BoundWeight *b)
+{
+    if (!b || w->unit < 0) return NULL;
+    add_to_unit(w, &w->table->units[w->unit], w->unit, b);
+    return b;
+}
+
+/* The stored matrix of a part, which its other parts may have brought into the unit already. */
+static BoundWeight *whole_of(Weights *w, const Checkpoint *checkpoint, const Entry *entry,
+                             Shape shape, const Scaling *scaling)
+{
+    if (w->unit < 0) return NULL;
+    for (BoundWeight *b = w->table->units[w->unit].first; b; b = b->next)
+        if (b->entry == entry && !b->deltas) return b;
+    return place(w, make(w, checkpoint, entry, shape, scaling));
+}
+
+BoundWeight *weights_add_part(Weights *w, const Checkpoint *checkpoint, const Entry *entry,
+                              Shape shape, const Scaling *scaling, NamePart part)
+{
+    Shape all = shape;
+    all.dim[0] = shape.dim[0] / part.count * part.of;
+    const BoundWeight *whole = whole_of(w, checkpoint, entry, all, scaling);
+    BoundWeight *b = whole ? make(w, checkpoint, entry, shape, whole->weight.scaling) : NULL;
+    if (!b) return NULL;
+    b->whole = whole;
+    b->weight.first_row = shape.dim[0] / part.count * part.first;
+    b->next = w->parts;
+    w->parts = b;
+    return b;
+}
+
+/* Units are cut at the end: only then it is known where the whole lies. */
+static void place_parts(Weights *w)
+{
+    for (BoundWeight *b = w->parts; b; b = b->next) {
+        b->weight.unit = b->whole->weight.unit;
+        b->weight.unit_offset = b->whole->weight.unit_offset;
+    }
+}
+
+static NamePart part_of(const Weights *w, const char *name)
+{
+    char ours[MAX_NAME];
+    const int n = snprintf(ours, MAX_NAME, "%s%s", w->prefix, name);
+    if (!w->names || n <= 0 || n >= MAX_NAME) return (NamePart){ 0 };
+    return name_map_part(w->names, ours);
+}
+
 static BoundWeight *bind(Weights *w, const char *name, Shape shape)
 {
     char full[MAX_NAME], got[SHAPE_TEXT], need[SHAPE_TEXT];
@@ -314,11 +363,14 @@ static BoundWeight *bind(Weights *w, const char *name, Shape shape)
         return NULL;
     }
     const Entry *entry = checkpoint_entry(w->checkpoint, index);
+    const NamePart part = part_of(w, name);
+    Shape all = shape;
+    if (part.of) all.dim[0] = shape.dim[0] / part.count * part.of;
     w->used[index] = true;
-    if (!same_shape(entry, shape)) {
+    if (!same_shape(entry, all)) {
         weights_problem(w, "\n  %s: the file has %s, the network needs %s", full,
                         entry_shape_text(entry, got, sizeof got),
-                        shape_text(shape, need, sizeof need));
+                        shape_text(all, need, sizeof need));
         return NULL;
     }
     if (!computable(entry)) {
@@ -326,14 +378,8 @@ static BoundWeight *bind(Weights *w, const char *name, Shape shape)
                         entry->type_name);
         return NULL;
     }
+    if (part.of) return weights_add_part(w, w->checkpoint, entry, shape, entry->scaling, part);
     return make(w, w->checkpoint, entry, shape, entry->scaling);
-}
-
-static BoundWeight *place(Weights *w, BoundWeight *b)
-{
-    if (!b || w->unit < 0) return NULL;
-    add_to_unit(w, &w->table->units[w->unit], w->unit, b);
-    return b;
 }
 
 BoundWeight *weights_add(Weights *w, const Checkpoint *checkpoint, const Entry *entry, Shape shape,
@@ -345,6 +391,7 @@ BoundWeight *weights_add(Weights *w, const Checkpoint *checkpoint, const Entry *
 const Weight *weights_tensor(Weights *w, const char *name, Shape shape)
 {
     BoundWeight *b = bind(w, name, shape);
+    if (b && b->whole) return &b->weight;
     if (b && w->loras) lora_bind_delta(w, b, name);
     b = place(w, b);
     return b ? &b->weight : NULL;
@@ -398,6 +445,7 @@ void weights_conv(Weights *w, Conv *conv, const char *name, int64_t in, int64_t 
 SnugStatus weights_end(Weights *w, SnugError *err)
 {
     if (!w->no_memory && !w->n_problems) split_units(w);
+    place_parts(w);
     if (w->no_memory) return error_set(err, SNUG_ERR_MEMORY, "no memory for the weight table");
     if (w->n_problems)
         return error_set(

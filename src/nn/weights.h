@@ -27,9 +27,10 @@ typedef struct BoundWeight {
     Weight weight; /* first: a const Weight * of this table is a BoundWeight * */
     const Checkpoint *checkpoint;
     const Entry *entry;
-    const WeightDelta *deltas; /* none for most; else the weight is kept as F32 */
-    struct BoundWeight *next;  /* in the unit */
-    atomic_bool checked;       /* scanned for NaN and infinity once */
+    const WeightDelta *deltas;       /* none for most; else the weight is kept as F32 */
+    struct BoundWeight *next;        /* in the unit; of a part: the next part */
+    const struct BoundWeight *whole; /* of a part: whose place it shares; in no unit itself */
+    atomic_bool checked;             /* scanned for NaN and infinity once */
 } BoundWeight;
 
 /** A block of weights that the planner keeps, evicts and prefetches as one. */
@@ -71,6 +72,7 @@ typedef struct Weights {
     LoraNetwork lora_network;
     unsigned lora_expert;
     const NameMap *lora_names; /* what LoRA files may call our names; NULL: nothing else */
+    BoundWeight *parts;        /* of stored matrices, the last one first */
     char problems[1536];
     size_t n_problem_text;
     int n_problems;
@@ -147,5 +149,9 @@ __attribute__((format(printf, 2, 3))) void weights_problem(Weights *w, const cha
 /** Put a weight of any file into the unit in progress. NULL: no memory, or no unit. */
 BoundWeight *weights_add(Weights *w, const Checkpoint *checkpoint, const Entry *entry, Shape shape,
                          const Scaling *scaling);
+/** Rows of a matrix that a file keeps with others in one: [shape.dim[0] / part.count * part.of, ..] in
+ *  all, which joins the unit once. */
+BoundWeight *weights_add_part(Weights *w, const Checkpoint *checkpoint, const Entry *entry,
+                              Shape shape, const Scaling *scaling, NamePart part);
 
 #endif

@@ -138,3 +138,21 @@ TEST(name_map, without_rows_both_sides_are_the_same)
     CHECK(name_map_to_ours(&map, "m.a.b", got));
     CHECK_TEXT(got, "a.b");
 }
+
+TEST(name_map, parts_of_a_matrix_are_told)
+{
+    static const NameRow ROWS[] = { { "blocks.#.to_k", "b.#.qkv@1/3" },
+                                    { "blocks.#.mlp", "b.#.linear1@3+4/7" },
+                                    { "blocks.#.out", "b.#.out" } };
+    const NameMap map = { .prefix = "m.", .rows = ROWS, .n_rows = 3 };
+    char got[NAME_MAP_TEXT];
+    CHECK(name_map_to_theirs(&map, "blocks.4.to_k.bias", got));
+    CHECK_TEXT(got, "m.b.4.qkv.bias");
+    CHECK(name_map_to_ours(&map, "m.b.4.linear1.weight", got));
+    CHECK_TEXT(got, "blocks.4.mlp.weight");
+    const NamePart mlp = name_map_part(&map, "blocks.12.mlp.weight"),
+                   out = name_map_part(&map, "blocks.0.out.weight"),
+                   none = name_map_part(&map, "blocks.0.norm");
+    CHECK(mlp.first == 3 && mlp.count == 4 && mlp.of == 7);
+    CHECK(out.of == 0 && none.of == 0);
+}

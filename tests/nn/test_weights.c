@@ -100,6 +100,64 @@ TEST(weights, every_gguf_type_has_the_value_of_gguf_py)
     check_values("golden/formats_gguf/all.gguf", "golden/formats_gguf/values.safetensors");
 }
 
+/* The second half of a stored matrix, bound as a part of it and widened as operations do. */
+static void check_half(const char *file, const Checkpoint *want, const Entry *e)
+{
+    Bench b;
+    char theirs[NAME_MAP_TEXT];
+    const NameRow rows[] = { { "half", theirs } };
+    const NameMap map = { .rows = rows, .n_rows = 1 };
+    const int64_t half = e->dim[0] / 2, cols = e->dim[1];
+    (void)snprintf(theirs, sizeof theirs, "%s@1/2", e->name);
+    begin(&b, test_path(file));
+    weights_names(&b.w, &map);
+    weights_unit(&b.w, "%s", "");
+    const Weight *w = weights_tensor(&b.w, "half", SHAPE(half, cols));
+    CHECK(w && weights_tensor(&b.w, "half", SHAPE(half, cols))); /* stored once all the same */
+    if (weights_end(&b.w, &err) != SNUG_OK) fail_msg("%s", err.text);
+    CHECK_INT(b.table.n_units, 1);
+    CHECK_INT(w->first_row, half);
+    CHECK(b.table.units[0].first == b.table.units[0].last);
+    unsigned char *unit = aligned_alloc(64, b.table.units[0].bytes);
+    float *values = malloc(e->bytes), *got = malloc(e->bytes);
+    if (weight_table_read(&b.table, 0, 0, b.table.units[0].bytes, unit, &err) != SNUG_OK)
+        fail_msg("%s", err.text);
+    CHECK_INT(checkpoint_read(want, e, 0, e->bytes, values, &err), SNUG_OK);
+    const Stored whole = stored_weight(w, unit + w->unit_offset, half, cols);
+    const Stored part = stored_rows(&whole, w->first_row, half);
+    for (int64_t i = 0; i < half; i++)
+        widen_row(got + i * cols, &part, i, 0, cols);
+    CHECK_CLOSE(got, values + half * cols, half * cols, 0.0);
+    free(values);
+    free(got);
+    free(unit);
+    end(&b);
+}
+
+static void check_halves(const char *file, const char *values_file)
+{
+    Heap *heap = heap_create();
+    Checkpoint *want;
+    int n = 0;
+    CHECK_INT(checkpoint_open(&want, heap, test_path(values_file), NULL, &err), SNUG_OK);
+    for (int32_t i = 0; i < checkpoint_count(want); i++) {
+        const Entry *e = checkpoint_entry(want, i);
+        if (e->rank != 2 || e->dim[0] % 2 || strcmp(e->name, "i32") == 0) continue;
+        check_half(file, want, e);
+        n++;
+    }
+    CHECK(n > 3);
+    checkpoint_close(want);
+    heap_free(heap);
+}
+
+TEST(weights, parts_of_every_stored_form_are_its_rows)
+{
+    check_halves("golden/formats_quant/weights.safetensors",
+                 "golden/formats_quant/values.safetensors");
+    check_halves("golden/formats_gguf/all.gguf", "golden/formats_gguf/values.safetensors");
+}
+
 /* ---- small files by hand ---- */
 
 static const char PLAIN[] =

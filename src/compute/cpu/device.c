@@ -56,8 +56,10 @@ const float *call_vector(Call *call, int i)
 {
     const Weight *w = i < call->op->n_weights ? call->op->weight[i] : NULL;
     if (!w) return NULL;
-    if (stored_is_f32(w)) return call->at->weight[i];
-    const int64_t n = shape_count(w->shape), rows = w->shape.rank > 1 ? w->shape.dim[0] : 1;
+    /* of a vector a row is one value */
+    if (stored_is_f32(w)) return (const float *)call->at->weight[i] + w->first_row;
+    const bool part = w->first_row > 0;
+    const int64_t n = shape_count(w->shape), rows = w->shape.rank > 1 || part ? w->shape.dim[0] : 1;
     float *wide = call_scratch(call, (size_t)n * sizeof(float));
     const Stored stored = call_matrix(call, i, rows, rows ? n / rows : 0);
     for (int64_t row = 0; row < rows; row++)
@@ -67,7 +69,9 @@ const float *call_vector(Call *call, int i)
 
 Stored call_matrix(const Call *call, int i, int64_t rows, int64_t cols)
 {
-    return stored_weight(call->op->weight[i], call->at->weight[i], rows, cols);
+    const Weight *w = call->op->weight[i];
+    const Stored whole = stored_weight(w, call->at->weight[i], rows, cols);
+    return w->first_row ? stored_rows(&whole, w->first_row, rows) : whole;
 }
 
 MapRow *call_map(const CpuDevice *cpu, Activation act)
