@@ -4,8 +4,8 @@
  * Letters: T text rows, L picture tokens (row by row), S = T + L, D width.
  * Traps (docs/MODELS.md): text rows come first; q and k are normalised per head before they are
  * turned; text stands at position 0, where turning does nothing; the head's modulation is scale,
- * then shift, the blocks' shift, then scale; [o | u] before the last product of a single block is never
- * put together; all norms have eps 1e-6.
+ * then shift, in files of the original, as in all blocks, shift, then scale; [o | u] before the last
+ * product of a single block is never put together; all norms have eps 1e-6.
  * Each block runs in two passes: keys and values of all rows, then everything else, in chunks of rows. */
 #include "models/flux_dit.h"
 
@@ -13,7 +13,7 @@ static const float EPS = 1e-6f;
 
 enum { SHIFT_ATTN, SCALE_ATTN, GATE_ATTN, SHIFT_MLP, SCALE_MLP, GATE_MLP, N_DOUBLE_MOD };
 enum { SHIFT, SCALE, GATE, N_SINGLE_MOD }; /* shift and scale as in a double block */
-enum { OUT_SCALE, OUT_SHIFT, N_OUT_MOD };
+enum { N_OUT_MOD = 2 };
 
 static int64_t width(const FluxDit *m)
 {
@@ -220,7 +220,7 @@ static Tensor single_rows(Run *r, const Pass *p, const FluxSingle *b, Tensor x, 
     Tensor n = op_modulated_norm(r, x, mod, SHIFT, SCALE, EPS);
     Tensor o = attend(r, p, &qkv, n, kv, turned, first);
     Tensor u = nn_linear_act(r, n, &b->up, ACT_GELU_TANH); /* [rows, 4 D] */
-    Tensor y = op_linear_pair(r, o, u, b->out.weight, b->out.bias, ACT_NONE);
+    Tensor y = nn_linear_pair(r, o, u, &b->out, ACT_NONE);
     return op_gated_add(r, x, y, mod, GATE);
 }
 
@@ -261,8 +261,9 @@ static bool sizes_fit(Run *r, const FluxDit *m, TokenGrid grid, int n_branches, 
 static Tensor project_out(Run *r, const Pass *p, const FluxContext *c, Tensor h)
 {
     const Modulation mod = vectors(r, p->m, c, p->step, c->mod.out, &p->m->mod_out, N_OUT_MOD);
+    const int shift = p->m->cfg.shift_first ? 0 : 1;
     Tensor x = op_rows(r, h, p->text, p->tokens);
-    x = op_modulated_norm(r, x, mod, OUT_SHIFT, OUT_SCALE, EPS);
+    x = op_modulated_norm(r, x, mod, shift, 1 - shift, EPS);
     return nn_linear(r, x, &p->m->out);
 }
 

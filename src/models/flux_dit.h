@@ -14,7 +14,8 @@ typedef struct FluxDitConfig {
     int64_t head_dim, in_channels, out_channels, text_dim, pooled_dim;
     RopeAxes axes; /**< pairs by index, row and column */
     int heads, n_double, n_single;
-    bool guidance; /**< the guidance scale is embedded beside the timestep */
+    bool guidance;    /**< the guidance scale is embedded beside the timestep */
+    bool shift_first; /**< the head's vectors are shift, scale: the original's files */
 } FluxDitConfig;
 
 /** One of the two streams of a double block. */
