@@ -179,8 +179,16 @@ static void flux_recipe(Run *r, ImageJob *job)
     decode(r, j, samples);
 }
 
+static void flux_close(ImageJob *job)
+{
+    FluxJob *j = job->own;
+    if (j) lora_close(j->loras);
+}
+
 const ImageFamily IMAGE_FLUX = { .name = "FLUX",
+                                 .takes_loras = true,
                                  .knows = flux_knows,
                                  .open = flux_open,
                                  .prepare = flux_prepare,
-                                 .recipe = flux_recipe };
+                                 .recipe = flux_recipe,
+                                 .close = flux_close };

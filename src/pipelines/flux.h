@@ -25,6 +25,7 @@ typedef struct FluxDraw {
 
 typedef struct FluxJob {
     ImageJob *image;
+    LoraSet *loras;
     ClipText clip;
     Umt5 t5;
     AutoencoderKl vae;
@@ -49,9 +50,14 @@ typedef struct FluxSample {
 } FluxSample;
 
 /** See ImageFamily. */
-bool flux_knows(const ImageModel *model);
+bool flux_knows(ImageModel *model);
 SNUG_MUST_USE SnugStatus flux_open(ImageJob *job, SnugError *err);
 SNUG_MUST_USE SnugStatus flux_prepare(ImageJob *job, PipelineInfo *info, SnugError *err);
+
+/** How the networks of FLUX are found in folders and files (flux_networks.c). */
+extern const ImageNetwork FLUX_TRANSFORMER, FLUX_CLIP, FLUX_T5, FLUX_VAE;
+/** Bind all networks and see that they fit each other. */
+SNUG_MUST_USE SnugStatus flux_networks_open(FluxJob *j, SnugError *err);
 
 /** Noise of a picture, as it is drawn: [1, h, w, z]. */
 Tensor flux_draw(Run *r, FluxJob *j, FluxDraw *draw);

@@ -11,99 +11,10 @@
 
 enum { CLIP_TOKENS = 77 };
 
-static const char *const TRANSFORMERS[] = { "FluxTransformer2DModel", NULL };
-
-bool flux_knows(const ImageModel *model)
+bool flux_knows(ImageModel *model)
 {
-    return model->class_name && text_starts(model->class_name, "Flux");
-}
-
-/* ---- networks ------------------------------------------------------------------------------- */
-
-static SnugStatus open_clip(FluxJob *j, SnugError *err)
-{
-    static const char *const CLASSES[] = { "CLIPTextModel", "CLIPTextModelWithProjection", NULL };
-    ImagePart p;
-    Weights w;
-    TRY(image_model_part(&j->image->model, "text_encoder", CLASSES, &p, err));
-    TRY(clip_text_config_read(&j->clip.cfg, p.config, false, err));
-    weights_begin(&w, j->image->context->weights, p.weights, "text_encoder");
-    clip_text_weights(&j->clip, &w);
-    weights_prefix(&w, "%s", "");
-    weights_ignore(&w, "text_projection.weight"); /* FLUX takes the row before it */
-    return weights_end(&w, err);
-}
-
-static SnugStatus open_t5(FluxJob *j, SnugError *err)
-{
-    static const char *const CLASSES[] = { "T5EncoderModel", NULL };
-    ImagePart p;
-    Weights w;
-    TRY(image_model_part(&j->image->model, "text_encoder_2", CLASSES, &p, err));
-    TRY(umt5_config_read(&j->t5.cfg, p.config, err));
-    weights_begin(&w, j->image->context->weights, p.weights, "text_encoder_2");
-    umt5_weights(&j->t5, &w);
-    return weights_end(&w, err);
-}
-
-static SnugStatus open_vae(FluxJob *j, SnugError *err)
-{
-    static const char *const CLASSES[] = { "AutoencoderKL", NULL };
-    ImagePart p;
-    Weights w;
-    TRY(image_model_part(&j->image->model, "vae", CLASSES, &p, err));
-    TRY(autoencoder_kl_config_read(&j->vae.cfg, p.config, err));
-    weights_begin(&w, j->image->context->weights, p.weights, "vae");
-    autoencoder_kl_weights(&j->vae, &w, j->image->task != IMAGE_TXT2IMG);
-    return weights_end(&w, err);
-}
-
-static SnugStatus open_transformer(FluxJob *j, SnugError *err)
-{
-    ImagePart p;
-    Weights w;
-    TRY(image_model_part(&j->image->model, "transformer", TRANSFORMERS, &p, err));
-    TRY(flux_dit_config_read(&j->dit.cfg, p.config, err));
-    weights_begin(&w, j->image->context->weights, p.weights, "transformer");
-    flux_dit_weights(&j->dit, &w);
-    return weights_end(&w, err);
-}
-
-/* What the channels say of the model, and whether the networks fit each other. */
-static SnugStatus check_fit(FluxJob *j, SnugError *err)
-{
-    const FluxDitConfig *d = &j->dit.cfg;
-    const int64_t f = autoencoder_kl_factor(&j->vae.cfg), latent = 4 * j->vae.cfg.z;
-    const char *path = j->image->model.path;
-    if (d->out_channels != latent)
-        return error_set(
-            err, SNUG_ERR_FILE,
-            "%s: the transformer gives %lld channels, 2x2 latents of the VAE have %lld", path,
-            (long long)d->out_channels, (long long)latent);
-    if (d->text_dim != j->t5.cfg.dim || d->pooled_dim != j->clip.cfg.dim)
-        return error_set(err, SNUG_ERR_FILE,
-                         "%s: the transformer takes text of width %lld and %lld, the encoders give "
-                         "%lld (T5) and %lld (CLIP)",
-                         path, (long long)d->text_dim, (long long)d->pooled_dim,
-                         (long long)j->t5.cfg.dim, (long long)j->clip.cfg.dim);
-    j->fill = d->in_channels == 2 * latent + 4 * f * f;
-    if (!j->fill && d->in_channels == 2 * latent)
-        return error_set(err, SNUG_ERR_ARG,
-                         "%s is built as FLUX.1 Canny or Depth (the transformer takes %lld "
-                         "channels), which snug does not run",
-                         path, (long long)d->in_channels);
-    if (!j->fill && d->in_channels != latent)
-        return error_set(err, SNUG_ERR_FILE,
-                         "%s: the transformer takes %lld channels; FLUX.1 dev and schnell take "
-                         "%lld, Fill %lld",
-                         path, (long long)d->in_channels, (long long)latent,
-                         (long long)(2 * latent + 4 * f * f));
-    if (j->fill && j->image->task != IMAGE_INPAINT)
-        return error_set(err, SNUG_ERR_ARG,
-                         "%s is built as FLUX.1 Fill (the transformer takes %lld channels): use "
-                         "inpaint",
-                         path, (long long)d->in_channels);
-    return SNUG_OK;
+    if (model->class_name) return text_starts(model->class_name, "Flux");
+    return image_model_holds(model, &FLUX_TRANSFORMER, model->paths->transformer);
 }
 
 /* As the pipelines of diffusers have it; schnell was made for four steps. */
@@ -130,11 +41,7 @@ SnugStatus flux_open(ImageJob *job, SnugError *err)
     if (!j) return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
     job->own = j;
     j->image = job;
-    TRY(open_clip(j, err));
-    TRY(open_t5(j, err));
-    TRY(open_vae(j, err));
-    TRY(open_transformer(j, err));
-    TRY(check_fit(j, err));
+    TRY(flux_networks_open(j, err));
     job->settings = published(j);
     return SNUG_OK;
 }

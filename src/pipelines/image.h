@@ -17,8 +17,9 @@
 /** Values of the option table; NULL and negative numbers mean "the model's own". */
 typedef struct ImageRequest {
     ImagePaths paths;
-    const char *prompt, *prompt_2, *negative, *image, *mask, *scheduler, *noise;
+    const char *prompt, *prompt_2, *negative, *image, *mask, *scheduler, *noise, *loras;
     const char *controlnet, *control_image;
+    bool strict_lora;
     OptionSize size;
     int64_t steps, seed, batch, max_tokens;
     double guidance, strength, true_cfg, eta;
@@ -64,8 +65,9 @@ typedef struct ImageJob {
 
 struct ImageFamily {
     const char *name; /**< "FLUX" */
-    /** Is this one of its models? By the classes of pipeline and networks. */
-    bool (*knows)(const ImageModel *model);
+    bool takes_loras; /**< request->loras is heeded by `open` */
+    /** Is this one of its models? By the class of the pipeline, or what the files hold. */
+    bool (*knows)(ImageModel *model);
     /** Find and bind the networks, refuse tasks they cannot do, fill job->settings. */
     SnugStatus (*open)(ImageJob *job, SnugError *err);
     /** Size, steps and pictures are known: tokens, schedule, and what is special in `info`. */

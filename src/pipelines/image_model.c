@@ -1,18 +1,32 @@
 /* image_model.c  Folders of diffusers, part by part. */
 #include "pipelines/image_model.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
 
-SnugStatus image_model_init(ImageModel *m, Heap *heap, const ImagePaths *paths, SnugError *err)
+/** An open file or folder of one network. */
+typedef struct ImageFile {
+    const char *path;
+    Checkpoint *weights;  /* of a file */
+    Component *component; /* of a folder */
+    JsonDoc *config;      /* told by shapes; of the network asked for last */
+    struct ImageFile *next;
+} ImageFile;
+
+SnugStatus image_model_init(ImageModel *m, Arena *arena, const ImagePaths *paths, SnugError *err)
 {
-    *m = (ImageModel){ .path = paths->model, .paths = paths, .heap = heap };
-    if (!paths->model) return error_set(err, SNUG_ERR_ARG, "--model is missing");
+    *m = (ImageModel){ .path = paths->model ? paths->model : paths->transformer,
+                       .paths = paths,
+                       .arena = arena };
+    if (!m->path) return error_set(err, SNUG_ERR_ARG, "--model is missing");
+    if (!paths->model) return SNUG_OK;
     if (file_type(paths->model) == FILE_ABSENT)
-        return error_set(err, SNUG_ERR_FILE, "%s: there is no such folder", paths->model);
-    TRY(model_dir_open(&m->dir, heap, paths->model, NULL, err));
+        return error_set(err, SNUG_ERR_FILE, "%s: there is no such folder or file", paths->model);
+    if (file_type(paths->model) != FILE_DIRECTORY) return SNUG_OK;
+    TRY(model_dir_open(&m->dir, arena->heap, paths->model, NULL, err));
     m->class_name = model_dir_index(m->dir)->class_name;
     m->index = model_dir_json(m->dir);
     return SNUG_OK;
@@ -20,6 +34,12 @@ SnugStatus image_model_init(ImageModel *m, Heap *heap, const ImagePaths *paths, 
 
 void image_model_release(ImageModel *m)
 {
+    for (ImageFile *f = m->files; f; f = f->next) {
+        checkpoint_close(f->weights);
+        component_close(f->component);
+        json_close(f->config);
+    }
+    m->files = NULL;
     model_dir_close(m->dir);
     m->dir = NULL;
 }
@@ -47,6 +67,129 @@ SnugStatus image_model_part(ImageModel *m, const char *name, const char *const *
     return SNUG_OK;
 }
 
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static SnugStatus open_file(ImageModel *m, const char *path, ImageFile **out, SnugError *err)
+{
+    for (ImageFile *f = m->files; f; f = f->next)
+        if (strcmp(f->path, path) == 0) {
+            *out = f;
+            return SNUG_OK;
+        }
+    ImageFile *f = arena_take(m->arena, sizeof *f);
+    if (!f) return error_set(err, SNUG_ERR_MEMORY, "%s: no memory to open it", path);
+    f->path = path;
+    if (file_type(path) == FILE_DIRECTORY)
+        TRY(component_open(&f->component, m->arena->heap, path, NULL, err));
+    else
+        TRY(checkpoint_open(&f->weights, m->arena->heap, path, NULL, err));
+    f->next = m->files;
+    m->files = f;
+    *out = f;
+    return SNUG_OK;
+}
+
+/* How many bytes stand before `marker` in the shortest name that ends in it; SIZE_MAX: none does. */
+static size_t find_marker(const Checkpoint *c, const char *marker, const char **name)
+{
+    const size_t n = strlen(marker);
+    size_t best = SIZE_MAX;
+    for (int32_t i = 0; i < checkpoint_count(c); i++) {
+        const char *at = checkpoint_entry(c, i)->name;
+        const size_t length = strlen(at);
+        if (length < n || length - n >= best || strcmp(at + length - n, marker) != 0) continue;
+        if (length > n && at[length - n - 1] != '.') continue;
+        best = length - n;
+        *name = at;
+    }
+    return best;
+}
+
+static const ImageSpelling *find_spelling(const Checkpoint *c, const ImageNetwork *network,
+                                          size_t *prefix, const char **name)
+{
+    for (const ImageSpelling *s = network->spellings; s->marker; s++) {
+        *prefix = find_marker(c, s->marker, name);
+        if (*prefix != SIZE_MAX) return s;
+    }
+    return NULL;
+}
+
+/* The folder's word, where there is one, is better than what shapes tell. */
+static SnugStatus configure(ImageModel *m, ImageFile *f, const ImageNetwork *network,
+                            ImagePart *out, SnugError *err)
+{
+    Component *c = NULL;
+    if (m->dir && model_dir_has(m->dir, network->name) &&
+        model_dir_component(m->dir, network->name, &c, NULL) == SNUG_OK &&
+        json_kind(c->config) == JSON_KIND_OBJECT) {
+        out->config = c->config;
+        return SNUG_OK;
+    }
+    JsonDoc *doc = NULL;
+    TRY(network->config(&doc, m->arena->heap, (WanTensors){ f->weights, &out->names }, err));
+    ImageFile *keeper = arena_take(m->arena, sizeof *keeper);
+    if (!keeper) {
+        json_close(doc);
+        return error_set(err, SNUG_ERR_MEMORY, "%s: no memory to open it", f->path);
+    }
+    *keeper = (ImageFile){ .path = "", .config = doc, .next = m->files };
+    m->files = keeper;
+    out->config = json_root(doc);
+    out->published = true;
+    return SNUG_OK;
+}
+
+static SnugStatus file_part(ImageModel *m, ImageFile *f, const ImageNetwork *network,
+                            ImagePart *out, SnugError *err)
+{
+    size_t prefix;
+    const char *name = NULL;
+    const ImageSpelling *s = find_spelling(f->weights, network, &prefix, &name);
+    if (!s)
+        return error_set(err, SNUG_ERR_FILE, "%s: it holds no %s; name its file with --%s", f->path,
+                         network->words, network->flag);
+    *out = (ImagePart){ .path = f->path, .weights = f->weights };
+    if (s->map) out->names = *s->map;
+    if (prefix) out->names.prefix = arena_text(m->arena, name, prefix);
+    if (prefix && !out->names.prefix)
+        return error_set(err, SNUG_ERR_MEMORY, "%s: no memory to open it", f->path);
+    return configure(m, f, network, out, err);
+}
+
+SnugStatus image_model_network(ImageModel *m, const ImageNetwork *network, const char *given,
+                               ImagePart *out, SnugError *err)
+{
+    ImageFile *f = NULL;
+    if (!given && m->dir) return image_model_part(m, network->name, network->classes, out, err);
+    if (!given) given = m->paths->model;
+    *out = (ImagePart){ .path = NULL };
+    if (!given)
+        return error_set(err, SNUG_ERR_ARG,
+                         "%s is missing: name it with --%s, or a model with --model",
+                         network->words, network->flag);
+    TRY(open_file(m, given, &f, err));
+    if (f->weights) return file_part(m, f, network, out, err);
+    if (!listed(f->component->class_name, network->classes) || !f->component->weights)
+        return error_set(err, SNUG_ERR_FILE, "%s: it holds no %s", given, network->words);
+    *out = (ImagePart){ .path = f->component->path,
+                        .weights = f->component->weights,
+                        .config = f->component->config };
+    return SNUG_OK;
+}
+
+bool image_model_holds(ImageModel *m, const ImageNetwork *network, const char *given)
+{
+    ImageFile *f = NULL;
+    size_t prefix;
+    const char *name;
+    if (!given && !m->dir) given = m->paths->model;
+    if (!given || open_file(m, given, &f, NULL) != SNUG_OK || !f->weights) return false;
+    return find_spelling(f->weights, network, &prefix, &name) != NULL;
+}
+
+/* ---- what is no network --------------------------------------------------------------------- */
+
 SnugStatus image_model_scheduler(ImageModel *m, Json *out, SnugError *err)
 {
     Component *c = NULL;
@@ -64,7 +207,9 @@ SnugStatus image_model_tokenizer(ImageModel *m, const char *name, const char *gi
     *out = given;
     if (given) return SNUG_OK;
     if (!m->dir || !model_dir_has(m->dir, name))
-        return error_set(err, SNUG_ERR_FILE, "%s: the model has no %s", m->path, name);
+        return error_set(err, SNUG_ERR_FILE,
+                         "%s: the model has no %s: give its file or folder (--%s)", m->path, name,
+                         strcmp(name, "tokenizer") == 0 ? "tokenizer" : "tokenizer-2");
     TRY(model_dir_component(m->dir, name, &c, err));
     *out = c->path;
     return SNUG_OK;

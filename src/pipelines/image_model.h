@@ -1,13 +1,18 @@
-/* image_model.h  The parts of an image model: a diffusers folder, and files given one by one. */
+/* image_model.h  The parts of an image model: a diffusers folder, one file with everything, and files
+ * and folders given one by one.
+ *
+ * What a file holds is told by its tensors, never by its name: a network is there when the marker of
+ * one of its spellings is, perhaps behind a prefix ("model.diffusion_model."). Its configuration is
+ * then that of the folder, if there is one, else what the shapes tell. */
 #ifndef PIPELINES_IMAGE_MODEL_H
 #define PIPELINES_IMAGE_MODEL_H
 
 #include "formats/model_dir.h"
-#include "nn/name_map.h"
+#include "pipelines/wan_config.h"
 
 /** What a user names; all may be NULL. */
 typedef struct ImagePaths {
-    const char *model; /**< folder with everything that is not named below */
+    const char *model; /**< folder or file with everything that is not named below */
     const char *transformer, *text_encoder, *text_encoder_2, *vae, *tokenizer, *tokenizer_2;
 } ImagePaths;
 
@@ -17,18 +22,37 @@ typedef struct ImageModel {
     const ImagePaths *paths;
     Json index;    /**< root of model_index.json, or absent */
     ModelDir *dir; /**< NULL: single files only */
-    Heap *heap;
+    Arena *arena;
+    struct ImageFile *files; /* open ones */
 } ImageModel;
+
+/** A way in which files spell a network. */
+typedef struct ImageSpelling {
+    const char *marker; /**< a tensor that only this network has; NULL ends a table */
+    const NameMap *map; /**< NULL: our names */
+} ImageSpelling;
+
+/** What is needed to find a network. */
+typedef struct ImageNetwork {
+    const char *name, *flag;        /**< "text_encoder_2", "text-encoder-2" */
+    const char *words;              /**< "a T5 text encoder" */
+    const char *const *classes;     /**< that will do in a folder, ended by NULL */
+    const ImageSpelling *spellings; /**< in files */
+    /** A configuration from shapes, as diffusers or transformers would have written it. */
+    SnugStatus (*config)(JsonDoc **out, Heap *heap, WanTensors tensors, SnugError *err);
+} ImageNetwork;
 
 /** One network. */
 typedef struct ImagePart {
     const char *path; /**< for messages */
     const Checkpoint *weights;
     Json config;
+    NameMap names;  /**< how the file spells it */
+    bool published; /**< the configuration is told by shapes */
 } ImagePart;
 
-/** Open the folder. Release in any case. */
-SNUG_MUST_USE SnugStatus image_model_init(ImageModel *model, Heap *heap, const ImagePaths *paths,
+/** Open the folder or file, if one is named. Release in any case. */
+SNUG_MUST_USE SnugStatus image_model_init(ImageModel *model, Arena *arena, const ImagePaths *paths,
                                           SnugError *err);
 void image_model_release(ImageModel *model);
 
@@ -41,6 +65,14 @@ void image_model_release(ImageModel *model);
 SNUG_MUST_USE SnugStatus image_model_part(ImageModel *model, const char *name,
                                           const char *const *classes, ImagePart *out,
                                           SnugError *err);
+/**
+ * A network: of the file or folder `given`, else of the model's folder or file.
+ * @return SNUG_ERR_FILE: it is not there; err tells what there is, or the option that names it
+ */
+SNUG_MUST_USE SnugStatus image_model_network(ImageModel *model, const ImageNetwork *network,
+                                             const char *given, ImagePart *out, SnugError *err);
+/** Is the network in the file `given`, or in the model's file? Folders are not looked into. */
+bool image_model_holds(ImageModel *model, const ImageNetwork *network, const char *given);
 /** scheduler_config.json; absent where the model brings none. */
 SNUG_MUST_USE SnugStatus image_model_scheduler(ImageModel *model, Json *out, SnugError *err);
 /** Folder or file of a tokenizer: the `given` one, else the folder's. */

@@ -122,8 +122,10 @@ static void number_seeds(ImageJob *j)
 static SnugStatus open_job(ImageJob *j, PipelineInfo *info, SnugError *err)
 {
     TRY(check_task(j, err));
-    TRY(image_model_init(&j->model, j->context->heap, &j->request->paths, err));
+    TRY(image_model_init(&j->model, j->context->arena, &j->request->paths, err));
     TRY(find_family(j, err));
+    if (j->request->loras && !j->family->takes_loras)
+        return error_set(err, SNUG_ERR_ARG, "--lora: not with models of %s", j->family->name);
     TRY(j->family->open(j, err));
     TRY(override(j, err));
     TRY(image_pictures_read(j, err));

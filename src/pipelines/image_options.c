@@ -5,7 +5,7 @@
 
 /* clang-format off */
 const Option IMAGE_OPTIONS[] = {
-    { { "model",        SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "model: a diffusers folder" }, AT(paths.model) },
+    { { "model",        SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "model: a diffusers folder, or one file with everything" }, AT(paths.model) },
     { { "prompt",       SNUG_OPTION_TEXT,  "",   0, 0, "TEXT", "what to show" }, AT(prompt) },
     { { "prompt-2",     SNUG_OPTION_TEXT,  NULL, 0, 0, "TEXT", "another prompt for the second text encoder (FLUX: T5, SDXL: bigG); the same if not given" }, AT(prompt_2) },
     { { "negative",     SNUG_OPTION_TEXT,  NULL, 0, 0, "TEXT", "what to avoid; FLUX heeds it only with --true-cfg above 1, SDXL with --guidance above 1" }, AT(negative) },
@@ -27,6 +27,8 @@ const Option IMAGE_OPTIONS[] = {
     { { "max-tokens",   SNUG_OPTION_INT,   "512", 1, 512, "N", "FLUX: length to which T5 prompts are cut and padded" }, AT(max_tokens) },
     { { "seed",         SNUG_OPTION_INT,   "0",  -9.2e18, 9.2e18, "N", "seed of the noise, as torch's CPU generator draws it" }, AT(seed) },
     { { "noise",        SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "initial noise as .npy [N, C, h, w] instead of a seed" }, AT(noise) },
+    { { "lora",         SNUG_OPTION_LIST,  NULL, 0, 0, "FILE[:S]", "LoRA file and its strength (1 if not given); may be given several times" }, AT(loras) },
+    { { "strict-lora",  SNUG_OPTION_FLAG,  "false", 0, 0, "", "tensors of a LoRA file that fit nothing are an error" }, AT(strict_lora) },
     { { "transformer",  SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "file or folder of the transformer instead of the model's" }, AT(paths.transformer) },
     { { "text-encoder", SNUG_OPTION_PATH,  NULL, 0, 0, "PATH", "file or folder of the first text encoder (CLIP)" }, AT(paths.text_encoder) },
     { { "text-encoder-2", SNUG_OPTION_PATH, NULL, 0, 0, "PATH", "file or folder of the second text encoder (FLUX: T5)" }, AT(paths.text_encoder_2) },

@@ -47,7 +47,7 @@ typedef struct SdxlJob {
 } SdxlJob;
 
 /** See ImageFamily. */
-bool sdxl_knows(const ImageModel *model);
+bool sdxl_knows(ImageModel *model);
 SNUG_MUST_USE SnugStatus sdxl_open(ImageJob *job, SnugError *err);
 SNUG_MUST_USE SnugStatus sdxl_prepare(ImageJob *job, PipelineInfo *info, SnugError *err);
 void sdxl_close(ImageJob *job);

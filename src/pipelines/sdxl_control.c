@@ -15,7 +15,7 @@ static SnugStatus find_files(SdxlJob *j, SdxlControl *c, ImagePart *part, SnugEr
     TRY(component_open(&c->files, j->image->context->heap, path, NULL, err));
     if (!c->files->weights || json_kind(c->files->config) != JSON_KIND_OBJECT)
         return error_set(err, SNUG_ERR_FILE, "%s: no folder of a ControlNet", path);
-    *part = (ImagePart){ path, c->files->weights, c->files->config };
+    *part = (ImagePart){ .path = path, .weights = c->files->weights, .config = c->files->config };
     return SNUG_OK;
 }
 

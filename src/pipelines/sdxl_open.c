@@ -7,7 +7,7 @@
 #include "pipelines/sdxl.h"
 #include "text/tokenizer.h"
 
-bool sdxl_knows(const ImageModel *model)
+bool sdxl_knows(ImageModel *model)
 {
     return model->class_name && text_starts(model->class_name, "StableDiffusionXL");
 }

@@ -120,16 +120,14 @@ static const char *numbered(const char *stem, int k, int n)
     return request_scratch(name);
 }
 
-static void check_pictures(const char *model, const char *task, const char *stem)
+static void check_array(const char *model, const char *array, const char *stem)
 {
     Heap *heap = heap_create();
     Arena arena;
     NpyArray want;
     SnugError err = { { 0 } };
-    char name[64];
     arena_init(&arena, heap, "test");
-    (void)snprintf(name, sizeof name, "%s.npy", task);
-    REQUIRE_OK(npy_read_f32(&arena, below(model, name), &want, &err), &err);
+    REQUIRE_OK(npy_read_f32(&arena, below(model, array), &want, &err), &err);
     const int n = (int)want.dim[0];
     const int64_t bytes = want.count / n;
     for (int k = 0; k < n; k++) {
@@ -235,7 +233,8 @@ static void check_task(const char *model, const char *task)
     REQUIRE_OK(plan_and_run(job, NULL, &err), &err);
     snug_job_free(job);
     snug_engine_close(engine);
-    check_pictures(model, task, stem);
+    (void)snprintf(name, sizeof name, "%s.npy", task);
+    check_array(model, name, stem);
     const char *base = request_scratch("base.npy");
     CHECK(run_array(model, task, &ample, base, NULL));
     check_budgets(model, task, base);
@@ -260,6 +259,42 @@ TEST(images, inpaint_is_what_diffusers_draws)
 TEST(images, fill_is_what_diffusers_draws)
 {
     check_task("fill", "inpaint");
+}
+
+/* ---- other files, LoRA ---------------------------------------------------------------------- */
+
+static void draw_with(const char *original, const char *lora, const char *to)
+{
+    SnugError err = { { 0 } };
+    char value[600];
+    SnugEngine *engine = open_engine(2);
+    SnugJob *job = golden_job(engine, "dev", "txt2img");
+    if (original) request_option(job, "transformer", below("dev", original));
+    (void)snprintf(value, sizeof value, "%s:0.8", below("dev", lora ? lora : ""));
+    if (lora) request_option(job, "lora", value);
+    request_option(job, "output", to);
+    REQUIRE_OK(plan_and_run(job, NULL, &err), &err);
+    snug_job_free(job);
+    snug_engine_close(engine);
+}
+
+/* The same rows of the same matrices in the same order: the same bits. */
+TEST(images, original_names_draw_the_same)
+{
+    const char *folder = request_scratch("folder.npy"), *file = request_scratch("file.npy");
+    draw_with(NULL, NULL, folder);
+    draw_with("original.safetensors", NULL, file);
+    check_same_file(folder, file);
+}
+
+TEST(images, lora_files_change_whole_and_joined_matrices_alike)
+{
+    const char *folder = request_scratch("folder.npy"), *file = request_scratch("file.npy");
+    draw_with(NULL, "lora.safetensors", request_scratch("lora.png"));
+    check_array("dev", "lora.npy", "lora");
+    draw_with(NULL, "lora.safetensors", folder);
+    draw_with("original.safetensors", "lora.safetensors", file);
+    check_same_file(folder, file);
 }
 
 /* ---- what files say ------------------------------------------------------------------------- */

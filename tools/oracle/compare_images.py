@@ -16,7 +16,9 @@ import time
 
 import numpy as np
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
+import original_flux
 import tiny_flux
 from compare_pipeline import NEGATIVES, draw_prompt
 from golden import save_json, settle
@@ -99,6 +101,8 @@ def draw_plan(kind, seed):
         stored=rng.choice(["float32", "float32", "bfloat16"]),
         request=draw_request(rng, kind, 2 * 2 ** (len(levels) - 1)),
         **rng.choice([{}, {}, {"eos": 2}]),
+        original=len(levels) == 4 and rng.random() < 0.5,
+        lora=rng.choice([0, 0, 0.7, 1.0, -0.4]),
     )
 
 
@@ -114,6 +118,11 @@ def command(args, plan, folder, output, ram):
         line += ["--image", os.path.join(folder, "image.png"), "--strength", str(q["strength"])]
     if plan["task"] == "inpaint":
         line += ["--mask", os.path.join(folder, "mask.png")]
+    if plan["original"]:
+        file = os.path.join(folder, "all.safetensors")
+        line += ["--transformer", file, "--vae", file, "--text-encoder", file, "--text-encoder-2", file]
+    if plan["lora"]:
+        line += ["--lora", os.path.join(folder, "lora.safetensors") + f":{plan['lora']}"]
     return line + ["--output", output] + (["--ram", ram] if ram else [])
 
 
@@ -139,7 +148,14 @@ def expect(plan, folder):
     if mask:
         mask.save(os.path.join(folder, "mask.png"))
     save_json(os.path.join(folder, "plan.json"), plan)
-    want = tiny_flux.draw(plan, model, picture, mask)
+    if plan["original"]:
+        original_flux.one_file(model, os.path.join(folder, "all.safetensors"))
+    changes = {}
+    if plan["lora"]:
+        weights = load_file(os.path.join(model, "transformer", "diffusion_pytorch_model.safetensors"))
+        file, changes = original_flux.draw_lora({k: v.float() for k, v in weights.items()}, plan["seed"], 4)
+        save_file(file, os.path.join(folder, "lora.safetensors"))
+    want = tiny_flux.draw(plan, model, picture, mask, {k: plan["lora"] * v for k, v in changes.items()})
     np.save(os.path.join(folder, "pictures.npy"), want)
     return want
 
@@ -169,8 +185,9 @@ def compare(args, kind, seed, folder):
     verdict, seconds = "FAIL" if wrong else "pass", time.monotonic() - start
     size = f"{q['batch']} x {q['width']}x{q['height']}, {q['steps']} steps, true cfg {q['true_cfg']}, strength {q['strength']}"
     dit = f"{d['num_layers']} + {d['num_single_layers']} x {d['num_attention_heads']} x {d['attention_head_dim']}"
+    extra = (", original names" if plan["original"] else "") + (f", LoRA {plan['lora']}" if plan["lora"] else "")
     figures = f"off by {worst}, {100 * part:.4f} % of values, {seconds:.1f} s"
-    print(f"{verdict} {kind} seed {seed}: {figures}, {size}, dit {dit}, {plan['stored']}", flush=True)
+    print(f"{verdict} {kind} seed {seed}: {figures}, {size}, dit {dit}, {plan['stored']}{extra}", flush=True)
     if wrong:
         print(f"     {wrong}", flush=True)
     return not wrong

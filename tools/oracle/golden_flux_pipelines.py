@@ -1,10 +1,13 @@
 """FLUX pipelines: tests/golden/flux_pipelines/<model>/: a folder of diffusers, <case>.json what is asked, <case>.npy
-pictures u8 [n, H, W, 3], and picture.png, mask.png."""
+pictures u8 [n, H, W, 3], and picture.png, mask.png; of dev the transformer under its original names, original.safetensors,
+a LoRA file of kohya's kind, lora.safetensors, and what it makes of txt2img at 0.8, lora.npy."""
 
 import os
 
 import numpy as np
+from safetensors.torch import load_file, save_file
 
+import original_flux
 import tiny_flux
 from golden import save_json
 
@@ -56,6 +59,17 @@ def make_model(folder, plan, cases):
         save_json(os.path.join(folder, task + ".json"), dict(asked["request"], pipeline=task, seed=plan["seed"]))
 
 
+def make_files(folder, plan, cases):
+    weights = load_file(os.path.join(folder, "transformer", "diffusion_pytorch_model.safetensors"))
+    save_file(original_flux.transformer(weights), os.path.join(folder, "original.safetensors"))
+    file, changes = original_flux.draw_lora({k: v.float() for k, v in weights.items()}, 6009, 3)
+    save_file(file, os.path.join(folder, "lora.safetensors"))
+    asked = dict(plan, task="txt2img", request=dict(REQUEST, **cases["txt2img"]))
+    drawn = tiny_flux.draw(asked, folder, None, None, {k: 0.8 * v for k, v in changes.items()})
+    np.save(os.path.join(folder, "lora.npy"), drawn)
+
+
 def make(folder):
     for name, (plan, cases) in MODELS.items():
         make_model(os.path.join(folder, name), plan, cases)
+    make_files(os.path.join(folder, "dev"), *MODELS["dev"])

@@ -136,9 +136,14 @@ def arguments(plan, picture, mask, index):
     return given
 
 
-def draw(plan, folder, picture, mask):
-    """Pictures u8 [n, H, W, 3] as the saved pipeline draws them in f32, one generator each."""
+def draw(plan, folder, picture, mask, changes=()):
+    """Pictures u8 [n, H, W, 3] as the saved pipeline draws them in f32, one generator each.
+
+    changes are added to weights of the transformer.
+    """
     pipe = pipeline_class(plan).from_pretrained(folder, torch_dtype=torch.float32)
+    for name in changes:
+        pipe.transformer.get_parameter(name).add_(changes[name])
     pipe.set_progress_bar_config(disable=True)
     n = plan["request"]["batch"]
     return np.stack([np.asarray(pipe(**arguments(plan, picture, mask, k)).images[0]) for k in range(n)])
