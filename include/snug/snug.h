@@ -262,6 +262,54 @@ SNUG_API SNUG_MUST_USE SnugStatus snug_models_inspect(char **out, const char *pa
                                                       bool tensors, SnugError *err);
 SNUG_API void snug_text_free(char *text);
 
+/** What a verification found. */
+typedef struct SnugVerified {
+    int files, tensors;
+    double bytes;
+    int checksums; /**< files whose checksum was known and right */
+} SnugVerified;
+/**
+ * Read every tensor of a folder or file: data that cannot be read, NaN and infinity, and checksums
+ * where there are some (CRC of torch archives; FILE.sha256, SHA256SUMS; names in a hub's cache).
+ * @param cancel  not NULL: stop with SNUG_ERR_CANCELLED when it becomes non-zero
+ * @return SNUG_ERR_FILE names the first tensor or file that is wrong
+ */
+SNUG_API SNUG_MUST_USE SnugStatus snug_models_verify(SnugVerified *out, const char *path,
+                                                     SnugEventFunction *on_event, void *context,
+                                                     const volatile int *cancel, SnugError *err);
+
+typedef struct SnugConvertOptions {
+    const char *input;  /**< weight file, index of shards, or a folder with one of them */
+    const char *output; /**< ".safetensors" or ".gguf" */
+    const char *form;   /**< "nf4", "q4_k", ...: snug_convert_form */
+    const char *const
+        *keep; /**< [n_keep] tensors with one of these in their names stay as they are */
+    int n_keep;
+    bool all;                   /**< quantise embeddings, first and last layers, too */
+    size_t shard_bytes;         /**< 0: one file */
+    int threads;                /**< 0: one per usable processor */
+    const volatile int *cancel; /**< not NULL: stop with SNUG_ERR_CANCELLED when it is not 0 */
+} SnugConvertOptions;
+
+typedef struct SnugConverted {
+    int tensors, changed, files;
+    double read_bytes, written_bytes, seconds;
+} SnugConverted;
+
+/** Name and one line about form `index` (from 0); NULL past the last. */
+SNUG_API const char *snug_convert_form(int index);
+SNUG_API const char *snug_convert_form_summary(int index);
+/**
+ * Write weights in another form, tensor by tensor: memory does not grow with the file (scales of one
+ * tensor, and 64 MiB). Files appear complete or not at all.
+ * @param on_event  SNUG_EVENT_PROGRESS; may be NULL
+ * @return SNUG_ERR_ARG: no such form, or not in such a file; SNUG_ERR_FILE, SNUG_ERR_IO
+ */
+SNUG_API SNUG_MUST_USE SnugStatus snug_convert(SnugConverted *out,
+                                               const SnugConvertOptions *options,
+                                               SnugEventFunction *on_event, void *context,
+                                               SnugError *err);
+
 #ifdef __cplusplus
 }
 #endif

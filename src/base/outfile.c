@@ -133,6 +133,25 @@ SnugStatus outfile_write(OutFile *file, const void *bytes, size_t n, SnugError *
     return SNUG_OK;
 }
 
+SnugStatus outfile_put(OutFile *file, size_t offset, const void *bytes, size_t n, SnugError *err)
+{
+    const char *at = bytes;
+    TRY(check_usable(file, err));
+    TRY(flush(file, err));
+    while (n > 0) {
+        const ssize_t done = pwrite(file->fd, at, n, (off_t)offset);
+        if (done < 0) {
+            if (errno == EINTR) continue;
+            return refused(file, "write", err);
+        }
+        at += done;
+        offset += (size_t)done;
+        n -= (size_t)done;
+    }
+    if (offset > file->written) file->written = offset;
+    return SNUG_OK;
+}
+
 size_t outfile_bytes(const OutFile *file)
 {
     return file->written;

@@ -22,7 +22,11 @@ SNUG_MUST_USE SnugStatus outfile_open(OutFile **out, Heap *heap, const char *pat
 SNUG_MUST_USE SnugStatus outfile_reserve(OutFile *file, size_t bytes, SnugError *err);
 /** Append (buffered). After a failure the file stays failed. */
 SNUG_MUST_USE SnugStatus outfile_write(OutFile *file, const void *bytes, size_t n, SnugError *err);
-/** Bytes appended so far. */
+/** Put bytes anywhere behind what was appended, in any order; nothing is appended afterwards. What
+ *  is never put reads as zeros, the file ends where the last byte was put. */
+SNUG_MUST_USE SnugStatus outfile_put(OutFile *file, size_t offset, const void *bytes, size_t n,
+                                     SnugError *err);
+/** Bytes appended so far; with outfile_put, where the file ends so far. */
 size_t outfile_bytes(const OutFile *file);
 /** Make it durable and visible under its name. At most once, then only close. */
 SNUG_MUST_USE SnugStatus outfile_commit(OutFile *file, SnugError *err);

@@ -16,6 +16,7 @@ int cmd_models(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
 
 /** Engine options and switches shared by run and plan. */
 typedef struct CliOptions {

@@ -13,7 +13,7 @@
 typedef struct Planned {
     SafetensorsItem item;
     const SafetensorsType *type;
-    size_t bytes;
+    size_t bytes, offset; /* in the data */
 } Planned;
 
 struct SafetensorsWriter {
@@ -22,7 +22,7 @@ struct SafetensorsWriter {
     const char *path;
     const Planned **order; /* [n] in file order */
     int32_t n;
-    size_t data_bytes, written;
+    size_t data_at, data_bytes, written;
 };
 
 static SnugStatus no_memory(const char *path, SnugError *err)
@@ -157,6 +157,7 @@ static SnugStatus write_header(SafetensorsWriter *w, const EntryNote *notes, int
     text_add(&t, "{", 1);
     add_notes(&t, notes, n_notes);
     for (int32_t i = 0; i < w->n; offset += w->order[i++]->bytes) {
+        ((Planned *)(uintptr_t)w->order[i])->offset = offset;
         text_add(&t, ",", i > 0 || n_notes > 0);
         add_item(&t, w->order[i], offset);
     }
@@ -176,6 +177,7 @@ static SnugStatus write_header(SafetensorsWriter *w, const EntryNote *notes, int
         status = outfile_reserve(w->file, total, err);
     if (status == SNUG_OK) status = outfile_write(w->file, length, sizeof length, err);
     if (status == SNUG_OK) status = outfile_write(w->file, t.at, t.n, err);
+    w->data_at = 8 + t.n;
     text_release(&t);
     return status;
 }
@@ -226,6 +228,18 @@ SnugStatus safetensors_append(SafetensorsWriter *w, const void *bytes, size_t n,
         return error_set(err, SNUG_ERR_INTERNAL, "%s: %zu bytes more than its tensors take",
                          w->path, n - (w->data_bytes - w->written));
     TRY(outfile_write(w->file, bytes, n, err));
+    w->written += n;
+    return SNUG_OK;
+}
+
+SnugStatus safetensors_put(SafetensorsWriter *w, int32_t i, size_t from, const void *bytes,
+                           size_t n, SnugError *err)
+{
+    const Planned *p = w->order[i];
+    if (from > p->bytes || n > p->bytes - from || n > w->data_bytes - w->written)
+        return error_set(err, SNUG_ERR_INTERNAL, "%s: %s: %zu bytes at %zu are more than it takes",
+                         w->path, p->item.name, n, from);
+    TRY(outfile_put(w->file, w->data_at + p->offset + from, bytes, n, err));
     w->written += n;
     return SNUG_OK;
 }

@@ -41,6 +41,10 @@ size_t safetensors_item_bytes(const SafetensorsWriter *writer, int32_t i);
 /** Append data. More than all tensors together is SNUG_ERR_INTERNAL. */
 SNUG_MUST_USE SnugStatus safetensors_append(SafetensorsWriter *writer, const void *bytes, size_t n,
                                             SnugError *err);
+/** Put data of the i-th tensor in file order, from byte `from` of it on: each byte once, in any
+ *  order; not together with safetensors_append. */
+SNUG_MUST_USE SnugStatus safetensors_put(SafetensorsWriter *writer, int32_t i, size_t from,
+                                         const void *bytes, size_t n, SnugError *err);
 /** Make the file visible. SNUG_ERR_INTERNAL while data are missing. */
 SNUG_MUST_USE SnugStatus safetensors_commit(SafetensorsWriter *writer, SnugError *err);
 void safetensors_close(SafetensorsWriter *writer);

@@ -112,7 +112,7 @@ static void fit(const Fit *f, const float *x, const float *w, Levels *best)
     float least = error_of(f, x, w, best->level, best->scale, best->low);
     for (int t = 0; t <= f->steps; t++) { /* `high` stays, `low` follows the best so far */
         const float k = (f->first + f->step * (float)t + (float)f->top) / (high - best->low);
-        Levels next;
+        Levels next = { .scale = 0.0f };
         levels_at(f, x, k, best->low, next.level);
         if (!solve(f, x, w, s, &next)) continue;
         const float error = error_of(f, x, w, next.level, next.scale, next.low);

@@ -699,5 +699,37 @@ class Inspect(Case):
         self.assertEqual(self.snug("models", "inspect", self.path("none")).returncode, 4)
 
 
+class Convert(Case):
+    def test_forms_are_written_and_verified(self):
+        source = os.path.join(GOLDEN, "t2v", "model", "transformer")
+        for form, name in [("nf4", "x.safetensors"), ("q8_0", "x.gguf"), ("bf16", "x.safetensors")]:
+            to = self.path(name)
+            done = self.snug("convert", source, to, "--to", form, "--json", "--threads", 1)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["output"], to)
+            done = self.snug("models", "verify", to, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(json.loads(done.stdout)["tensors"], 10)
+
+    def test_a_converted_transformer_runs(self):
+        model = self.model("t2v")
+        source = os.path.join(GOLDEN, "t2v", "model", "transformer")
+        to = os.path.join(model, "transformer", "diffusion_pytorch_model.safetensors")
+        self.assertEqual(self.snug("convert", source, to, "--to", "nf4").returncode, 0)
+        self.assertIn("NF4", self.snug("models", "inspect", to).stdout)
+        words = ["run", "wan-t2v", "--model", model, "--prompt", "x", "--size", "32x32"]
+        done = self.snug(*words, "--frames", 1, "--steps", 1, "--output", self.output)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_usage_and_bad_input(self):
+        self.assertEqual(self.snug("convert", "--help").returncode, 0)
+        self.assertEqual(self.snug("convert").returncode, 2)
+        self.assertEqual(self.snug("convert", "a", "b.gguf", "--to", "q8_0", "--depth", "3").returncode, 2)
+        self.assertEqual(self.snug("convert", "a", "b.gguf", "c", "--to", "q8_0").returncode, 2)
+        self.assertEqual(self.snug("convert", self.path("none"), self.path("b.gguf"), "--to", "q8_0").returncode, 4)
+        self.assertEqual(self.snug("models", "verify", self.path("none")).returncode, 4)
+        self.assertEqual(os.listdir(self.path("out")), [])
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
