@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/size.h"
 #include "pipelines/wan_config.h"
 #include "pipelines/wan_scan.h"
 #include "pipelines/wan_tokenizer.h"
@@ -175,6 +176,17 @@ static SnugStatus open_named(WanLayout *l, WanRole role, const char *path, SnugE
 
 /* ---- the folder of the model ---------------------------------------------------------------- */
 
+/* config.json names the class, too; that of another network would only give a list of odd shapes. */
+static SnugStatus check_class(const WanLayout *l, const Component *c, SnugError *err)
+{
+    const char *name;
+    TRY(json_text(c->config, "_class_name", c->class_name, &name, err));
+    if (!name || !c->class_name || strcmp(name, c->class_name) == 0) return SNUG_OK;
+    return json_fault(json_get(c->config, "_class_name"), err, FAULT_MISMATCH,
+                      "it is of a %.100s, %s/model_index.json says %s", name, l->path,
+                      c->class_name);
+}
+
 static SnugStatus take_component(WanLayout *l, WanRole role, SnugError *err)
 {
     Component *c = NULL;
@@ -184,6 +196,7 @@ static SnugStatus take_component(WanLayout *l, WanRole role, SnugError *err)
     if (!c->weights)
         return error_set(err, SNUG_ERR_FILE, "%s: %s is a %s: not a network", l->path,
                          ROLES[role].name, c->class_name);
+    TRY(check_class(l, c, err));
     *part = (WanPart){ .path = c->path,
                        .class_name = c->class_name,
                        .config_from = "config.json",
@@ -277,6 +290,22 @@ static SnugStatus refuse_folder(const WanLayout *l, SnugError *err)
                      "one below it");
 }
 
+/* The original's folders say so by what lies beside the weights. */
+static SnugStatus name_form(WanLayout *l, SnugError *err)
+{
+    static const char *const MARKS[] = { "config.json", "high_noise_model", "low_noise_model",
+                                         "high_noise_model_bnb_nf4", "google/umt5-xxl" };
+    const WanPart *t = &l->part[WAN_TRANSFORMER];
+    l->form = "folder of single files";
+    for (size_t i = 0; i < COUNT(MARKS); i++) {
+        const char *path = file_join(l->arena, l->path, MARKS[i]);
+        if (!path) return no_memory(l->path, err);
+        if (file_type(path) == FILE_ABSENT || (t->path && t->names.n_rows == 0)) continue;
+        l->form = "original Wan folder";
+    }
+    return SNUG_OK;
+}
+
 static SnugStatus open_folder(WanLayout *l, SnugError *err)
 {
     const char *index = file_join(l->arena, l->path, "model_index.json");
@@ -286,9 +315,7 @@ static SnugStatus open_folder(WanLayout *l, SnugError *err)
     TRY(wan_scan_folder(l, l->path, true, err));
     TRY(take_found(l, err));
     TRY(find_tokenizer(l, l->path, err));
-    const WanPart *t = &l->part[WAN_TRANSFORMER];
-    const bool original = t->path && t->names.n_rows && text_starts(t->config_from, "config.json");
-    l->form = original ? "original Wan folder" : "folder of single files";
+    TRY(name_form(l, err));
     for (WanRole role = 0; role < WAN_ROLES; role++)
         if (l->part[role].path) return SNUG_OK;
     return refuse_folder(l, err);
@@ -377,8 +404,12 @@ SnugStatus wan_layout_missing(const WanLayout *l, const char **out, SnugError *e
     *out = "";
     for (WanRole role = 0; role < WAN_ROLES && *out; role++) {
         if (l->part[role].path || !is_needed(l, role)) continue;
+        const bool other = role == WAN_TRANSFORMER && l->part[WAN_TRANSFORMER_LOW].path;
         *out = arena_printf(l->arena, "%s%s%s [--%s]", *out, **out ? ", no " : "",
-                            l->dir ? ROLES[role].name : ROLES[role].words, ROLES[role].flag);
+                            l->dir  ? ROLES[role].name
+                            : other ? "high-noise transformer (high_noise_model/)"
+                                    : ROLES[role].words,
+                            ROLES[role].flag);
     }
     if (*out && !l->tokenizer)
         *out = arena_printf(l->arena, "%s%stokenizer%s [--tokenizer]", *out, **out ? ", no " : "",

@@ -38,10 +38,15 @@ static void begin(WanJob *j, Weights *w, const WanPart *part, WanRole role)
 
 static SnugStatus open_text(WanJob *j, SnugError *err)
 {
-    static const char *const CLASSES[] = { "UMT5EncoderModel", "T5EncoderModel", NULL };
+    static const char *const CLASSES[] = { "UMT5EncoderModel", NULL };
     const WanPart *p;
     TRY(part_of(j, WAN_TEXT_ENCODER, CLASSES, &p, err));
     TRY(umt5_config_read(&j->text.cfg, p->config, err));
+    if (j->text.cfg.shared_bias)
+        return error_set(err, SNUG_ERR_FILE,
+                         "%s: this is a T5 text encoder (one table of distances for all layers); "
+                         "Wan needs umT5",
+                         p->path);
     Weights w;
     begin(j, &w, p, WAN_TEXT_ENCODER);
     umt5_weights(&j->text, &w);
@@ -282,7 +287,8 @@ static SnugStatus choose_mode(WanJob *j, WanKind kind, SnugError *err)
         return error_set(err, SNUG_ERR_ARG, "%s is built as %s (%s): --image cannot be used",
                          j->layout.path, j->variant->name, j->variant->words);
     if (!j->request->image && (kind == WAN_I2V || image == WAN_IMAGE_CHANNELS))
-        return error_set(err, SNUG_ERR_ARG, "image to video needs --image");
+        return error_set(err, SNUG_ERR_ARG, "%s is built as %s (%s): --image is needed",
+                         j->layout.path, j->variant->name, j->variant->words);
     return SNUG_OK;
 }
 

@@ -48,6 +48,15 @@ static SnugStatus check_sizes(WanJob *j, SnugError *err)
 
 /* ---- prompts -------------------------------------------------------------------------------- */
 
+static SnugStatus refuse_words(const WanJob *j, int64_t id, SnugError *err)
+{
+    return error_set(err, SNUG_ERR_FILE,
+                     "%s gives ids up to %lld, the text encoder (%s) has %lld rows: they do not "
+                     "belong together",
+                     j->layout.tokenizer, (long long)id, j->layout.part[WAN_TEXT_ENCODER].path,
+                     (long long)j->text.cfg.vocab);
+}
+
 static SnugStatus encode_prompt(WanJob *j, const Tokenizer *t, const char *text, int which,
                                 SnugError *err)
 {
@@ -58,12 +67,18 @@ static SnugStatus encode_prompt(WanJob *j, const Tokenizer *t, const char *text,
     if (j->n_ids[which] == 0)
         return error_set(err, SNUG_ERR_FILE, "the tokenizer gives no token for an empty prompt");
     for (int64_t i = 0; i < j->n_ids[which]; i++)
-        if (ids[i] < 0 || ids[i] >= j->text.cfg.vocab)
-            return error_set(err, SNUG_ERR_FILE,
-                             "the tokenizer gives id %d, the text encoder has %lld rows", ids[i],
-                             (long long)j->text.cfg.vocab);
+        if (ids[i] < 0 || ids[i] >= j->text.cfg.vocab) return refuse_words(j, ids[i], err);
     j->ids[which] = ids;
     return SNUG_OK;
+}
+
+static SnugStatus encode_with(WanJob *j, const Tokenizer *t, SnugError *err)
+{
+    if (tokenizer_n_ids(t) > j->text.cfg.vocab) return refuse_words(j, tokenizer_n_ids(t) - 1, err);
+    SnugStatus status = encode_prompt(j, t, j->request->prompt, 0, err);
+    if (status != SNUG_OK) return error_wrap(err, status, "--prompt: ");
+    if (j->guided) status = encode_prompt(j, t, j->settings.negative, 1, err);
+    return status == SNUG_OK ? status : error_wrap(err, status, "--negative: ");
 }
 
 /* The tokenizer is closed again before anything is planned: its tables are not needed any more. */
@@ -71,12 +86,7 @@ static SnugStatus encode_prompts(WanJob *j, SnugError *err)
 {
     Tokenizer *t = NULL;
     TRY(wan_tokenizer_open(&t, j->context->heap, &j->layout, err));
-    SnugStatus status = encode_prompt(j, t, j->request->prompt, 0, err);
-    if (status != SNUG_OK) status = error_wrap(err, status, "--prompt: ");
-    if (status == SNUG_OK && j->guided) {
-        status = encode_prompt(j, t, j->settings.negative, 1, err);
-        if (status != SNUG_OK) status = error_wrap(err, status, "--negative: ");
-    }
+    const SnugStatus status = encode_with(j, t, err);
     tokenizer_close(t);
     return status;
 }

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/error.h"
+#include "base/size.h"
 
 static SnugStatus no_memory(const char *path, SnugError *err)
 {
@@ -52,6 +53,27 @@ static SnugStatus try_file(WanLayout *l, const char *path, SnugError *err)
     return l->trouble ? SNUG_OK : no_memory(path, err);
 }
 
+/* What has the name of a weight file, or of the beginnings of one, and is none. */
+static SnugStatus note_no_file(WanLayout *l, const char *path, SnugError *err)
+{
+    static const char *const WHAT[] = { [FILE_ABSENT] = "a symbolic link to nowhere",
+                                        [FILE_REGULAR] = "a download that was not finished",
+                                        [FILE_DIRECTORY] = "a folder, not a file",
+                                        [FILE_OTHER] = "neither a file nor a folder" };
+    if (l->trouble) return SNUG_OK;
+    l->trouble = arena_printf(l->arena, "%s: this is %s", path, WHAT[file_type(path)]);
+    return l->trouble ? SNUG_OK : no_memory(path, err);
+}
+
+static bool is_unfinished(const char *name)
+{
+    static const char *const ENDINGS[] = { ".part", ".incomplete", ".aria2", ".crdownload",
+                                           ".download" };
+    for (size_t i = 0; i < COUNT(ENDINGS); i++)
+        if (text_ends(name, ENDINGS[i])) return true;
+    return false;
+}
+
 static SnugStatus note_lost_shards(WanLayout *l, const char *folder, const char *shard,
                                    SnugError *err)
 {
@@ -69,12 +91,13 @@ static SnugStatus scan_files(WanLayout *l, const char *folder, const char *const
     bool indexed = false;
     for (size_t i = 0; i < n; i++) {
         if (wan_file_is_shard(names[i]) && text_ends(names[i], ".safetensors")) shard = names[i];
-        if (!wan_file_is_weights(names[i])) continue;
+        const bool unfinished = is_unfinished(names[i]);
+        if (!unfinished && !wan_file_is_weights(names[i])) continue;
         const char *path = file_join(l->arena, folder, names[i]);
         if (!path) return no_memory(folder, err);
-        if (file_type(path) != FILE_REGULAR) continue;
-        indexed = indexed || text_ends(names[i], ".json");
-        TRY(try_file(l, path, err));
+        const bool whole = !unfinished && file_type(path) == FILE_REGULAR;
+        indexed = indexed || (whole && text_ends(names[i], ".json"));
+        TRY(whole ? try_file(l, path, err) : note_no_file(l, path, err));
     }
     return shard && !indexed ? note_lost_shards(l, folder, shard, err) : SNUG_OK;
 }
