@@ -164,6 +164,9 @@ def arguments():
     p.add_argument("--budgets", help="with --full: sizes in GiB, such as 2,4,8,16")
     p.add_argument("--rounds", type=int, default=1, help="with --full: times every budget is run, interleaved")
     p.add_argument("--profile", help="with --full: a machine profile; default: measured before the runs")
+    p.add_argument("--cold", action="store_true", help="with --full: no run that warms up before those that count")
+    p.add_argument("--size", default="256x256", help="with --full: of the frames; default: %(default)s")
+    p.add_argument("--steps", type=int, help="with --full: denoising steps; default: 2 or 4")
     p.add_argument("--keep", action="store_true", help="leave the files of --full in --scratch")
     p.add_argument("--cgroup", metavar="auto|DIR", help="with --full: run inside a memory cgroup of budget + 5 %%: "
                    "a scope of systemd, or below the folder of a cgroup that is yours to divide")  # fmt: skip

@@ -43,10 +43,10 @@ def _make(args, name, words):
 
 
 def _rounds(args, request, budgets, tally):
-    """Every budget `rounds` times, the order turning round, after one run that warms up."""
+    """Every budget `rounds` times, the order turning round, after one run that warms up (unless --cold)."""
     rows = {gib: [] for gib in budgets}
     print(table_head())
-    for r in range(-1, args.rounds):
+    for r in range(0 if args.cold else -1, args.rounds):
         order = [max(budgets)] if r < 0 else list(budgets) if r % 2 else list(budgets)[::-1]
         for gib in order:
             with cgroup(args.cgroup, int(gib * 1024 * MIB * 1.05)) as group:
@@ -103,8 +103,10 @@ def _run_full(args, name, tally):
     folder = _make(args, name, words)
     size = sum(os.path.getsize(os.path.join(at, f)) for at, _, files in os.walk(folder) for f in files)
     print(f"{name}: {size / 1e9:.2f} GB of files\n")
-    given = {"prompt": PROMPT, "size": "256x256", "frames": 5, "seed": 7, **options, **_profile(args)}
-    request = Request(args.snug, name + " 256x256x5", pipeline, folder, given)
+    given = {"prompt": PROMPT, "size": args.size, "frames": 5, "seed": 7, **options, **_profile(args)}
+    if args.steps:
+        given["steps"] = args.steps
+    request = Request(args.snug, f"{name} {args.size}x5", pipeline, folder, given)
     tally.requests += 1
     try:
         _figures(_rounds(args, request, budgets, tally), few, many, tally)
