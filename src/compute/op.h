@@ -68,6 +68,7 @@ typedef union OpArg {
     } output;
     struct {
         Activation activation;
+        int64_t first; /* output of the layer that out's first column is */
     } linear;
     struct {
         const int32_t *ids; /* [rows], owned by the caller until the run ends */
@@ -75,6 +76,7 @@ typedef union OpArg {
     struct {
         float eps;
         int64_t split;       /* rows below it use row 0 of the modulation, the rest the last row */
+        int64_t first;       /* column of the weight that x's first one has (op_rms_norm_part) */
         int8_t shift, scale; /* which of the modulation's n vectors */
         Activation activation;
     } norm;

@@ -22,7 +22,10 @@ Tensor op_rows(Run *r, Tensor x, int64_t first, int64_t count);
 
 /** x [R.., K] * weight [N, K]^T + bias [N] -> [R.., N]; bias may be NULL. Activation fused. */
 Tensor op_linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act);
-/** The same of two tensors side by side, x [R.., K1], z [R.., K2], weight [N, K1 + K2], without
+/** Outputs first .. first + count of op_linear alone, the same bits: [R.., count]. */
+Tensor op_linear_part(Run *r, Tensor x, const Weight *weight, const Weight *bias, int64_t first,
+                      int64_t count);
+/** op_linear of two tensors side by side, x [R.., K1], z [R.., K2], weight [N, K1 + K2], without
  *  putting them together: the chains of x come first, then those of z. For weights in blocks K1 is
  *  a multiple of 256. */
 Tensor op_linear_pair(Run *r, Tensor x, Tensor z, const Weight *weight, const Weight *bias,
@@ -30,6 +33,9 @@ Tensor op_linear_pair(Run *r, Tensor x, Tensor z, const Weight *weight, const We
 /** y [R.., N] += x [R.., K] * weight [N, K]^T + bias, then the activation, in place; returns y. */
 Tensor op_linear_add(Run *r, Tensor y, Tensor x, const Weight *weight, const Weight *bias,
                      Activation act);
+/** op_linear_add for y that is outputs first .. first + cols(y) of the layer. */
+Tensor op_linear_add_part(Run *r, Tensor y, Tensor x, const Weight *weight, const Weight *bias,
+                          int64_t first);
 /** Rows ids[0..n) of table [V, C] (a by_row weight) -> [n, C]. `ids` must outlive the run. */
 Tensor op_embed(Run *r, const Weight *table, const int32_t *ids, int64_t n);
 
@@ -67,6 +73,11 @@ typedef struct Modulation {
 Tensor op_modulated_norm(Run *r, Tensor x, Modulation m, int shift, int scale, float eps);
 /** x / sqrt(mean(x^2) + eps) * weight [C]; weight may be NULL. */
 Tensor op_rms_norm(Run *r, Tensor x, const Weight *weight, float eps);
+/** Its first half, 1 / sqrt(mean(x^2) + eps) of every row: [R]. */
+Tensor op_rms_factors(Run *r, Tensor x, float eps);
+/** Its second half for x [R, n], columns first .. first + n of the rows whose factors [R] are given;
+ *  weight [C]. Both halves together: bits of op_rms_norm. */
+Tensor op_rms_norm_part(Run *r, Tensor x, Tensor factors, const Weight *weight, int64_t first);
 /** x / max(|x|, 1e-12) * sqrt(C) * gamma [C (, 1..)], then the activation (none or SiLU). */
 Tensor op_l2_norm(Run *r, Tensor x, const Weight *gamma, Activation act);
 

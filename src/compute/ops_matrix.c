@@ -3,21 +3,37 @@
 
 #include <math.h>
 
-Tensor op_linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act)
+/* Outputs first .. first + count. */
+static Tensor linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act,
+                     int64_t first, int64_t count)
 {
     const int64_t k = tensor_cols(x), n = weight ? weight->shape.dim[0] : 0;
     Op op = op_like(OP_LINEAR, x);
     if (!op_require(r, OP_LINEAR, tensor_exists(x) && x.shape.rank >= 1, "needs an input", x) ||
         !op_require_weight(r, OP_LINEAR, weight, n * k) ||
-        (bias && !op_require_weight(r, OP_LINEAR, bias, n)))
+        (bias && !op_require_weight(r, OP_LINEAR, bias, n)) ||
+        !op_require(r, OP_LINEAR, first >= 0 && count >= 0 && first + count <= n,
+                    "the layer has fewer outputs", x))
         return NO_TENSOR;
-    op.out.shape.dim[x.shape.rank - 1] = n;
+    op.out.shape.dim[x.shape.rank - 1] = count;
     op.n_weights = bias ? 2 : 1;
     op.weight[0] = weight;
     op.weight[1] = bias;
-    op.flops = 2.0 * (double)tensor_rows(x) * (double)n * (double)k;
+    op.flops = 2.0 * (double)tensor_rows(x) * (double)count * (double)k;
     op.arg.linear.activation = act;
+    op.arg.linear.first = first;
     return run_op(r, &op);
+}
+
+Tensor op_linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act)
+{
+    return linear(r, x, weight, bias, act, 0, weight ? weight->shape.dim[0] : 0);
+}
+
+Tensor op_linear_part(Run *r, Tensor x, const Weight *weight, const Weight *bias, int64_t first,
+                      int64_t count)
+{
+    return linear(r, x, weight, bias, ACT_NONE, first, count);
 }
 
 static bool plain_type(DType type)
@@ -50,16 +66,19 @@ Tensor op_linear_pair(Run *r, Tensor x, Tensor z, const Weight *weight, const We
     return run_op(r, &op);
 }
 
-Tensor op_linear_add(Run *r, Tensor y, Tensor x, const Weight *weight, const Weight *bias,
-                     Activation act)
+/* To outputs from `first` on, as many as y has. */
+static Tensor linear_add(Run *r, Tensor y, Tensor x, const Weight *weight, const Weight *bias,
+                         Activation act, int64_t first)
 {
-    const int64_t k = tensor_cols(x), n = tensor_cols(y);
+    const int64_t k = tensor_cols(x), n = weight ? weight->shape.dim[0] : 0;
     Op op = op_like(OP_LINEAR_ADD, y);
     if (!op_require(r, OP_LINEAR_ADD,
                     tensor_exists(y) && tensor_exists(x) && tensor_rows(x) == tensor_rows(y),
                     "the rows differ", x) ||
         !op_require_weight(r, OP_LINEAR_ADD, weight, n * k) ||
-        (bias && !op_require_weight(r, OP_LINEAR_ADD, bias, n)))
+        (bias && !op_require_weight(r, OP_LINEAR_ADD, bias, n)) ||
+        !op_require(r, OP_LINEAR_ADD, first >= 0 && first + tensor_cols(y) <= n,
+                    "the layer has fewer outputs", y))
         return NO_TENSOR;
     op.n_in = 2;
     op.in[1] = x;
@@ -68,9 +87,25 @@ Tensor op_linear_add(Run *r, Tensor y, Tensor x, const Weight *weight, const Wei
     op.n_weights = bias ? 2 : 1;
     op.weight[0] = weight;
     op.weight[1] = bias;
-    op.flops = 2.0 * (double)tensor_rows(x) * (double)n * (double)k;
+    op.flops = 2.0 * (double)tensor_count(y) * (double)k;
     op.arg.linear.activation = act;
+    op.arg.linear.first = first;
     return run_op(r, &op);
+}
+
+Tensor op_linear_add(Run *r, Tensor y, Tensor x, const Weight *weight, const Weight *bias,
+                     Activation act)
+{
+    if (!op_require(r, OP_LINEAR_ADD, !weight || weight->shape.dim[0] == tensor_cols(y),
+                    "the layer has other outputs", y))
+        return NO_TENSOR;
+    return linear_add(r, y, x, weight, bias, act, 0);
+}
+
+Tensor op_linear_add_part(Run *r, Tensor y, Tensor x, const Weight *weight, const Weight *bias,
+                          int64_t first)
+{
+    return linear_add(r, y, x, weight, bias, ACT_NONE, first);
 }
 
 Tensor op_embed(Run *r, const Weight *table, const int32_t *ids, int64_t n)

@@ -56,6 +56,37 @@ Tensor op_rms_norm(Run *r, Tensor x, const Weight *weight, float eps)
     return run_op(r, &op);
 }
 
+Tensor op_rms_factors(Run *r, Tensor x, float eps)
+{
+    Op op = op_like(OP_RMS_FACTORS, x);
+    if (!op_require(r, OP_RMS_FACTORS, tensor_exists(x), "needs an input", x)) return NO_TENSOR;
+    op.out.shape = SHAPE(tensor_rows(x));
+    op.arg.norm.eps = eps;
+    op.flops = 2.0 * (double)tensor_count(x);
+    return run_op(r, &op);
+}
+
+Tensor op_rms_norm_part(Run *r, Tensor x, Tensor factors, const Weight *weight, int64_t first)
+{
+    Op op = op_like(OP_RMS_NORM, x);
+    if (!op_require(r, OP_RMS_NORM, tensor_exists(x), "needs an input", x) ||
+        !op_require(r, OP_RMS_NORM,
+                    tensor_exists(factors) && tensor_count(factors) == tensor_rows(x),
+                    "needs a factor for every row", factors) ||
+        !op_require(r, OP_RMS_NORM,
+                    first >= 0 && first + tensor_cols(x) <= shape_count(weight->shape),
+                    "the weight has fewer columns", x))
+        return NO_TENSOR;
+    op.n_in = 2;
+    op.in[1] = factors;
+    op.n_weights = 1;
+    op.weight[0] = weight;
+    op.in_place = 0;
+    op.arg.norm.first = first;
+    op.flops = 2.0 * (double)tensor_count(x);
+    return run_op(r, &op);
+}
+
 Tensor op_l2_norm(Run *r, Tensor x, const Weight *gamma, Activation act)
 {
     Op op = op_like(OP_L2_NORM, x);

@@ -12,6 +12,16 @@ Tensor nn_linear_act(Run *r, Tensor x, const Linear *l, Activation act)
     return y;
 }
 
+Tensor nn_linear_part(Run *r, Tensor x, const Linear *l, int64_t first, int64_t count)
+{
+    Tensor y = op_linear_part(r, x, l->weight, l->bias, first, count);
+    for (const LowRank *a = l->lora; a; a = a->next) {
+        const Tensor h = a->down ? op_linear(r, x, a->down, NULL, ACT_NONE) : x; /* [R, r] */
+        y = op_linear_add_part(r, y, h, a->up, a->bias, first);
+    }
+    return y;
+}
+
 Tensor nn_linear_pair(Run *r, Tensor x, Tensor z, const Linear *l, Activation act)
 {
     Tensor y = op_linear_pair(r, x, z, l->weight, l->bias, l->lora ? ACT_NONE : act);

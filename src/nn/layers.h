@@ -11,7 +11,9 @@ static inline Tensor nn_linear(Run *r, Tensor x, const Linear *l)
 {
     return nn_linear_act(r, x, l, ACT_NONE);
 }
-/** The same of two tensors side by side (op_linear_pair). */
+/** Outputs first .. first + count of nn_linear alone: the same bits. */
+Tensor nn_linear_part(Run *r, Tensor x, const Linear *l, int64_t first, int64_t count);
+/** nn_linear_act of two tensors side by side (op_linear_pair). */
 Tensor nn_linear_pair(Run *r, Tensor x, Tensor z, const Linear *l, Activation act);
 /** 2-D convolution of every frame, zero padding `pad` all round. */
 Tensor nn_conv2d(Run *r, Tensor x, const Conv *c, int pad, int upsample);

@@ -126,3 +126,71 @@ TEST(ops_matrix, a_pair_is_cut_at_its_border_and_nowhere_else)
         CHECK(equal_bits(got, want, ROWS * N));
     }
 }
+
+/* ---- layers and norms in parts -------------------------------------------------------------- */
+
+enum { PART_ROWS = 13, PART_K = 64, PART_N = 50, PART_CUT = 17 };
+
+/* The layer, then its norm: at once, or columns before and from PART_CUT on by themselves. */
+static void normed_layer(Isa isa, const Weight *like, const void *data, bool parts, float *out)
+{
+    Eager e;
+    eager_open(&e, isa, 2);
+    Run *r = &e.run;
+    const Tensor t = eager_input(&e, x, SHAPE(PART_ROWS, PART_K));
+    const Weight *w = eager_weight(&e, data, like->shape);
+    e.weight[0] = *like;
+    const Weight *b = eager_weight(&e, bias, SHAPE(PART_N)),
+                 *scale = eager_weight(&e, weight, SHAPE(PART_N));
+    Tensor y = op_linear(r, t, w, b, ACT_NONE);
+    if (parts) {
+        static const int64_t FIRST[] = { 0, PART_CUT, PART_N };
+        const Tensor factors = op_rms_factors(r, y, 1e-6f);
+        y = op_blank(r, y.shape);
+        for (int i = 0; i < 2; i++) {
+            const int64_t n = FIRST[i + 1] - FIRST[i];
+            Tensor part = op_linear_part(r, t, w, b, FIRST[i], n);
+            part = op_rms_norm_part(r, part, factors, scale, FIRST[i]);
+            /* into rows of a view, as a block of a transformer does it */
+            for (int64_t row = 0; row < PART_ROWS; row += 5) {
+                const int64_t rows = PART_ROWS - row < 5 ? PART_ROWS - row : 5;
+                (void)op_write_columns(r, op_rows(r, y, row, rows), FIRST[i],
+                                       op_rows(r, part, row, rows), 0, n);
+            }
+        }
+    } else
+        y = op_rms_norm(r, y, scale, 1e-6f);
+    memcpy(out, eager_data(&e, y), PART_ROWS * PART_N * sizeof *out);
+    eager_close(&e);
+}
+
+TEST(ops_norm, layers_and_norms_in_parts_have_the_same_bits)
+{
+    enum { BLOCK = 32, BLOCK_BYTES = 34, BLOCKS = PART_N * PART_K / BLOCK };
+    static uint16_t words[PART_N * PART_K];
+    static unsigned char blocks[BLOCKS * BLOCK_BYTES];
+    static float plain[PART_N * PART_K], want[PART_ROWS * PART_N], got[PART_ROWS * PART_N];
+    fill(0.0f);
+    test_random(plain, COUNT(plain), -1.0f, 1.0f);
+    memcpy(blocks, plain, sizeof blocks);
+    for (size_t i = 0; i < BLOCKS; i++)
+        memcpy(blocks + i * BLOCK_BYTES, &(uint16_t){ 0x2400 }, 2); /* scale 2^-6 */
+    for (size_t i = 0; i < COUNT(words); i++) {
+        uint32_t bits;
+        memcpy(&bits, &plain[i], sizeof bits);
+        words[i] = (uint16_t)(bits >> 16);
+    }
+    const Weight layers[] = { { .dtype = DT_F32, .bytes = sizeof plain },
+                              { .dtype = DT_BF16, .bytes = sizeof words },
+                              { .dtype = DT_Q8_0, .bytes = sizeof blocks } };
+    const void *const data[] = { plain, words, blocks };
+    for (size_t i = 0; i < COUNT(layers); i++) {
+        Weight layer = layers[i];
+        layer.name = "test";
+        layer.shape = SHAPE(PART_N, PART_K);
+        normed_layer(ISA_REF, &layer, data[i], false, want);
+        normed_layer(isa_detect(), &layer, data[i], true, got);
+        CHECK(isfinite(want[0]) && want[0] != 0.0f);
+        CHECK(equal_bits(got, want, COUNT(want)));
+    }
+}

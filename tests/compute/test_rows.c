@@ -146,6 +146,7 @@ TEST(rows, norms_equal_the_reference_with_any_part_missing)
             const float *mul = parts & 1 ? d->mul : NULL, *add = parts & 2 ? d->add : NULL;
             const bool silu = parts & 2;
             const float plus = parts & 4 ? 1.0f : 0.0f;
+            float factors[ROWS];
             layer_norm_ref(d->want, d->x, mul, add, plus, 1e-6f, ROWS, COLS[i]);
             for (EACH_VARIANT(v, "layer_norm")) {
                 ((LayerNorm *)v->fn)(d->got, d->x, mul, add, plus, 1e-6f, ROWS, COLS[i]);
@@ -154,6 +155,12 @@ TEST(rows, norms_equal_the_reference_with_any_part_missing)
             rms_norm_ref(d->want, d->x, mul, 1e-6f, ROWS, COLS[i]);
             for (EACH_VARIANT(v, "rms_norm")) {
                 ((RmsNorm *)v->fn)(d->got, d->x, mul, 1e-6f, ROWS, COLS[i]);
+                check_equal(d, n);
+            }
+            for (EACH_VARIANT(v, "scale_rows")) { /* in two halves: the same bits */
+                for (EACH_VARIANT(f, "rms_factors"))
+                    ((RmsFactors *)f->fn)(factors, d->x, 1e-6f, ROWS, COLS[i]);
+                ((ScaleRows *)v->fn)(d->got, d->x, factors, mul, ROWS, COLS[i]);
                 check_equal(d, n);
             }
             l2_norm_ref(d->want, d->x, mul, silu, ROWS, COLS[i]);

@@ -16,12 +16,14 @@ SnugStatus cpu_exec_linear(Call *c)
     const Op *op = c->op;
     const int64_t k_x = tensor_cols(op->in[0]), n = tensor_cols(op->out);
     const int64_t k = k_x + (op->n_in > 1 ? tensor_cols(op->in[1]) : 0);
+    const int64_t first = op->arg.linear.first;
+    const Stored all = call_matrix(c, 0, op->weight[0]->shape.dim[0], k);
     GemmArgs g = { .x = c->at->in[0],
                    .ldx = k_x,
                    .y = c->at->out,
                    .ldy = n,
                    .m = tensor_rows(op->in[0]),
-                   .w = call_matrix(c, 0, n, k),
+                   .w = stored_rows(&all, first, n),
                    .map = call_map(c->cpu, op->arg.linear.activation) };
     if (op->n_in > 1) {
         g.z = c->at->in[1];
@@ -29,6 +31,7 @@ SnugStatus cpu_exec_linear(Call *c)
         g.k_x = k_x;
     }
     g.bias = call_vector(c, 1);
+    if (g.bias) g.bias += first;
     cpu_gemm(&c->cpu->kernels, c->cpu->pool, &g,
              call_scratch(c, cpu_gemm_scratch_bytes(pool_threads(c->cpu->pool))));
     return SNUG_OK;
@@ -38,15 +41,18 @@ SnugStatus cpu_exec_linear_add(Call *c)
 {
     const Op *op = c->op;
     const int64_t k = tensor_cols(op->in[1]), n = tensor_cols(op->out);
+    const int64_t first = op->arg.linear.first;
+    const Stored all = call_matrix(c, 0, op->weight[0]->shape.dim[0], k);
     GemmArgs g = { .x = c->at->in[1],
                    .ldx = k,
                    .y = c->at->out,
                    .ldy = n,
                    .m = tensor_rows(op->in[1]),
-                   .w = call_matrix(c, 0, n, k),
+                   .w = stored_rows(&all, first, n),
                    .add = true,
                    .map = call_map(c->cpu, op->arg.linear.activation) };
     g.bias = call_vector(c, 1);
+    if (g.bias) g.bias += first;
     cpu_gemm(&c->cpu->kernels, c->cpu->pool, &g,
              call_scratch(c, cpu_gemm_scratch_bytes(pool_threads(c->cpu->pool))));
     return SNUG_OK;

@@ -52,9 +52,29 @@ SnugStatus cpu_exec_layer_norm(Call *c)
 static void rms_norm_rows(void *context, int64_t first, int64_t count)
 {
     const NormJob *j = context;
+    const Kernels *kernels = &j->c->cpu->kernels;
     const float *x = (const float *)j->c->at->in[0] + first * j->cols;
     float *y = (float *)j->c->at->out + first * j->cols;
-    j->c->cpu->kernels.rms_norm(y, x, j->mul[0], j->c->op->arg.norm.eps, count, j->cols);
+    if (j->c->op->n_in == 2) { /* factors are given */
+        const float *factors = (const float *)j->c->at->in[1] + first;
+        kernels->scale_rows(y, x, factors, j->mul[0] + j->c->op->arg.norm.first, count, j->cols);
+    } else
+        kernels->rms_norm(y, x, j->mul[0], j->c->op->arg.norm.eps, count, j->cols);
+}
+
+static void rms_factor_rows(void *context, int64_t first, int64_t count)
+{
+    const NormJob *j = context;
+    const float *x = (const float *)j->c->at->in[0] + first * j->cols;
+    j->c->cpu->kernels.rms_factors((float *)j->c->at->out + first, x, j->c->op->arg.norm.eps, count,
+                                   j->cols);
+}
+
+SnugStatus cpu_exec_rms_factors(Call *c)
+{
+    NormJob j = { .c = c, .cols = tensor_cols(c->op->in[0]) };
+    rows_split(c->cpu->pool, tensor_rows(c->op->in[0]), j.cols, rms_factor_rows, &j);
+    return SNUG_OK;
 }
 
 SnugStatus cpu_exec_rms_norm(Call *c)

@@ -53,6 +53,11 @@ typedef void LayerNorm(float *y, const float *x, const float *mul, const float *
 /** r = 1 / sqrt(sum(x^2) / cols + eps);  y = (x * r) * w[c]; w may be NULL. */
 typedef void RmsNorm(float *y, const float *x, const float *w, float eps, int64_t rows,
                      int64_t cols);
+/** The two halves of it, for rows that are norm-ed in parts: factor[r] = r of row r of x, and
+ *  y[r][c] = (x[r][c] * factor[r]) * w[c]; w may be NULL. */
+typedef void RmsFactors(float *factor, const float *x, float eps, int64_t rows, int64_t cols);
+typedef void ScaleRows(float *y, const float *x, const float *factor, const float *w, int64_t rows,
+                       int64_t cols);
 
 /** r = sqrt(cols) / max(1e-12, sqrt(sum(x^2)));  y = (x * r) * w[c], then SiLU when `silu`;
  *  w may be NULL. The norm of Wan's VAE over the channels of a pixel. */

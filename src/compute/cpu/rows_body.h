@@ -358,6 +358,19 @@ void VARIANT(rms_norm)(float *y, const float *x, const float *w, float eps, int6
     }
 }
 
+void VARIANT(rms_factors)(float *factor, const float *x, float eps, int64_t rows, int64_t cols)
+{
+    for (int64_t r = 0; r < rows; r++, x += cols)
+        factor[r] = 1.0f / sqrtf(row_squares(x, 0.0f, cols) / (float)cols + eps);
+}
+
+void VARIANT(scale_rows)(float *y, const float *x, const float *factor, const float *w,
+                         int64_t rows, int64_t cols)
+{
+    for (int64_t r = 0; r < rows; r++, x += cols, y += cols)
+        scale_row(y, x, w, factor[r], cols, same_lanes);
+}
+
 void VARIANT(l2_norm)(float *y, const float *x, const float *w, bool silu, int64_t rows,
                       int64_t cols)
 {

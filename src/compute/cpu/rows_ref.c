@@ -54,6 +54,20 @@ void rms_norm_ref(float *y, const float *x, const float *w, float eps, int64_t r
     }
 }
 
+void rms_factors_ref(float *factor, const float *x, float eps, int64_t rows, int64_t cols)
+{
+    for (int64_t r = 0; r < rows; r++, x += cols)
+        factor[r] = 1.0f / sqrtf(row_squares(x, 0.0f, cols) / (float)cols + eps);
+}
+
+void scale_rows_ref(float *y, const float *x, const float *factor, const float *w, int64_t rows,
+                    int64_t cols)
+{
+    for (int64_t r = 0; r < rows; r++, x += cols, y += cols)
+        for (int64_t c = 0; c < cols; c++)
+            y[c] = x[c] * factor[r] * (w ? w[c] : 1.0f);
+}
+
 void l2_norm_ref(float *y, const float *x, const float *w, bool silu, int64_t rows, int64_t cols)
 {
     for (int64_t r = 0; r < rows; r++, x += cols, y += cols) {
