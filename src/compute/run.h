@@ -53,8 +53,10 @@ typedef struct RunHooks {
 
 /** Choices of the plan that a recipe asks for; none changes a bit of the result. */
 typedef struct RunKnobs {
-    int64_t chunk_rows;   /**< rows of a transformer block handled at once; 0: all */
-    int64_t band_rows;    /**< rows of a VAE's frames computed at once, at every level; 0: all */
+    int64_t chunk_rows; /**< rows of a transformer block handled at once; 0: all */
+    int head_groups;    /**< self-attention of a transformer block in so many groups of heads, keys
+                               and values of one group at a time; 0, 1: all heads at once */
+    int64_t band_rows;  /**< rows of a VAE's frames computed at once, at every level; 0: all */
     int64_t group_frames; /**< latent frames a video VAE decodes at once; 0: frame by frame at every
                                level, the least in flight */
     bool lock_step;       /**< guidance branches advance block by block together */

@@ -46,9 +46,9 @@ static void add_knobs(TextBuilder *b, const RunKnobs *k)
 {
     text_addf(b,
               "\"knobs\":{\"chunk_rows\":%lld,\"band_rows\":%lld,\"group_frames\":%lld,"
-              "\"lock_step\":%s,\"cache_cross\":%s},",
+              "\"head_groups\":%d,\"lock_step\":%s,\"cache_cross\":%s},",
               (long long)k->chunk_rows, (long long)k->band_rows, (long long)k->group_frames,
-              k->lock_step ? "true" : "false", k->cache_cross ? "true" : "false");
+              k->head_groups, k->lock_step ? "true" : "false", k->cache_cross ? "true" : "false");
 }
 
 void plan_add_json(TextBuilder *b, const SnugPlan *p)

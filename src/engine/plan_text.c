@@ -114,6 +114,7 @@ static void add_choices(TextBuilder *b, const SnugPlan *p)
         text_addf(b, "transformer rows in chunks of %lld", (long long)k->chunk_rows);
     else
         text_addf(b, "all transformer rows at once");
+    if (k->head_groups) text_addf(b, ", heads in %d groups", k->head_groups);
     text_addf(b, ", guidance branches %s, cross-attention keys %s",
               k->lock_step ? "in lock-step" : "one after the other",
               k->cache_cross ? "kept" : "computed each step");

@@ -81,6 +81,7 @@ typedef struct Pass {
     WanScene *scene;
     TokenGrid grid;
     int64_t tokens, chunk;
+    int heads; /* whose keys and values live at once */
     Tensor rope;
     int64_t split; /* tokens at the first timestep */
 } Pass;
@@ -108,6 +109,12 @@ static Tensor rotated(Run *r, const Pass *p, Tensor a, const Linear *l, const We
 
 enum { SHIFT_SELF, SCALE_SELF, GATE_SELF, SHIFT_FFN, SCALE_FFN, GATE_FFN };
 
+static Tensor self_norm(Run *r, const Pass *p, Tensor rows, Tensor mod, int64_t first)
+{
+    return op_modulated_norm(r, rows, modulation_at(p, mod, first), SHIFT_SELF, SCALE_SELF,
+                             p->m->cfg.eps);
+}
+
 /* Pass A: keys and values of all tokens, in chunks of rows. */
 static void self_keys(Run *r, const Pass *p, const WanBlock *b, Tensor x, Tensor mod, Tensor *k,
                       Tensor *v)
@@ -118,14 +125,83 @@ static void self_keys(Run *r, const Pass *p, const WanBlock *b, Tensor x, Tensor
         *v = op_blank(r, x.shape);
     }
     for (int64_t first = 0; first < p->tokens && run_ok(r); first += p->chunk) {
-        Tensor a = op_modulated_norm(r, chunk_of(r, p, x, first), modulation_at(p, mod, first),
-                                     SHIFT_SELF, SCALE_SELF, p->m->cfg.eps);
+        Tensor a = self_norm(r, p, chunk_of(r, p, x, first), mod, first);
         Tensor kc = rotated(r, p, a, &b->self.k, b->self.norm_k, first);
         Tensor vc = nn_linear(r, a, &b->self.v);
         *k = whole ? kc : op_write_rows(r, *k, first, kc);
         *v = whole ? vc : op_write_rows(r, *v, first, vc);
     }
 }
+
+/* ---- self-attention by groups of heads -------------------------------------------------------
+ *
+ * Instead of keys and values of all heads, [T, C] each, the attention's result [T, C] lies in memory,
+ * and keys and values of one group. q and k are norm-ed over all heads, so the factors of the norm
+ * are made first, by one more product each; the products of a group are columns of the whole. */
+
+/* Columns of q, k and v that belong to some heads. */
+typedef struct HeadGroup {
+    int64_t col, width;
+    int heads;
+} HeadGroup;
+
+typedef struct Factors {
+    Tensor q, k; /* [T] */
+} Factors;
+
+static Factors self_factors(Run *r, const Pass *p, const WanBlock *b, Tensor x, Tensor mod)
+{
+    const float eps = p->m->cfg.eps;
+    Factors f = { op_blank(r, SHAPE(p->tokens)), op_blank(r, SHAPE(p->tokens)) };
+    for (int64_t first = 0; first < p->tokens && run_ok(r); first += p->chunk) {
+        const Tensor a = self_norm(r, p, chunk_of(r, p, x, first), mod, first);
+        f.q = op_write_rows(r, f.q, first, op_rms_factors(r, nn_linear(r, a, &b->self.q), eps));
+        f.k = op_write_rows(r, f.k, first, op_rms_factors(r, nn_linear(r, a, &b->self.k), eps));
+    }
+    return f;
+}
+
+static Tensor rotated_part(Run *r, const Pass *p, Tensor a, const Linear *l, const Weight *norm,
+                           Tensor factors, const HeadGroup *h, int64_t first)
+{
+    Tensor q = nn_linear_part(r, a, l, h->col, h->width);
+    q = op_rms_norm_part(r, q, chunk_of(r, p, factors, first), norm, h->col);
+    return op_rope(r, q, p->rope, p->grid, rope_axes_sixths(p->m->cfg.head_dim), h->heads, first);
+}
+
+/* Fills the group's columns of `out`. */
+static void attend_group(Run *r, const Pass *p, const WanBlock *b, Tensor x, Tensor mod,
+                         const Factors *f, const HeadGroup *h, Tensor out)
+{
+    const WanAttention *at = &b->self;
+    Tensor k = op_blank(r, SHAPE(p->tokens, h->width)), v = op_blank(r, k.shape);
+    for (int64_t first = 0; first < p->tokens && run_ok(r); first += p->chunk) {
+        const Tensor a = self_norm(r, p, chunk_of(r, p, x, first), mod, first);
+        k = op_write_rows(r, k, first, rotated_part(r, p, a, &at->k, at->norm_k, f->k, h, first));
+        v = op_write_rows(r, v, first, nn_linear_part(r, a, &at->v, h->col, h->width));
+    }
+    for (int64_t first = 0; first < p->tokens && run_ok(r); first += p->chunk) {
+        const Tensor a = self_norm(r, p, chunk_of(r, p, x, first), mod, first);
+        const Tensor q = rotated_part(r, p, a, &at->q, at->norm_q, f->q, h, first);
+        const Tensor y = op_attention(r, (Heads){ q, 0 }, (Heads){ k, 0 }, (Heads){ v, 0 },
+                                      h->heads, p->m->cfg.head_dim, NULL);
+        (void)op_write_columns(r, chunk_of(r, p, out, first), h->col, y, 0, h->width);
+    }
+}
+
+static Tensor attend_by_heads(Run *r, const Pass *p, const WanBlock *b, Tensor x, Tensor mod)
+{
+    const Factors f = self_factors(r, p, b, x, mod);
+    const Tensor out = op_blank(r, x.shape);
+    for (int head = 0; head < p->m->cfg.heads && run_ok(r); head += p->heads) {
+        const int left = p->m->cfg.heads - head, n = left < p->heads ? left : p->heads;
+        const HeadGroup h = { head * p->m->cfg.head_dim, n * p->m->cfg.head_dim, n };
+        attend_group(r, p, b, x, mod, &f, &h, out);
+    }
+    return out;
+}
+
+/* ---- prompt and picture ---------------------------------------------------------------------- */
 
 typedef struct KeyValue {
     Tensor k, v;
@@ -164,6 +240,7 @@ static KeyValue image_keys(Run *r, const WanDit *m, int i, WanScene *s)
 /* What the rows of one branch look at in one block. */
 typedef struct View {
     KeyValue self, text, image;
+    Tensor attended; /* [T, C] instead of `self`, where heads go in groups */
     Tensor key_bias;
 } View;
 
@@ -186,15 +263,19 @@ static Tensor cross_attention(Run *r, const WanDit *m, const WanBlock *b, Tensor
 }
 
 /* Pass B for a chunk of rows, first half: self-attention. */
-static Tensor self_rows(Run *r, const Pass *p, const WanBlock *b, Tensor x, Modulation mod,
-                        int64_t first, const KeyValue *self)
+static Tensor self_rows(Run *r, const Pass *p, const WanBlock *b, Tensor x, Tensor mod,
+                        int64_t first, const View *view)
 {
     const WanDitConfig *cfg = &p->m->cfg;
-    const Tensor u = op_modulated_norm(r, x, mod, SHIFT_SELF, SCALE_SELF, cfg->eps);
-    const Tensor q = rotated(r, p, u, &b->self.q, b->self.norm_q, first);
-    const Tensor a = op_attention(r, (Heads){ q, 0 }, (Heads){ self->k, 0 }, (Heads){ self->v, 0 },
-                                  cfg->heads, cfg->head_dim, NULL);
-    return op_gated_add(r, x, nn_linear(r, a, &b->self.o), mod, GATE_SELF);
+    Tensor a;
+    if (tensor_exists(view->attended))
+        a = chunk_of(r, p, view->attended, first);
+    else {
+        a = rotated(r, p, self_norm(r, p, x, mod, first), &b->self.q, b->self.norm_q, first);
+        a = op_attention(r, (Heads){ a, 0 }, (Heads){ view->self.k, 0 }, (Heads){ view->self.v, 0 },
+                         cfg->heads, cfg->head_dim, NULL);
+    }
+    return op_gated_add(r, x, nn_linear(r, a, &b->self.o), modulation_at(p, mod, first), GATE_SELF);
 }
 
 /* Second half: prompt, picture and feed-forward. */
@@ -221,11 +302,14 @@ static void look(Run *r, const Pass *p, int i, const Group *g, Tensor mod, const
 {
     for (int k = 0; k < g->n; k++) {
         View *v = &views[k];
-        *v = (View){ .image = *image, .key_bias = g->contexts[k]->key_bias };
-        if (k == 0 || !g->one)
-            self_keys(r, p, &p->m->block[i], g->x[k], mod, &v->self.k, &v->self.v);
-        else
+        *v = (View){ .image = *image, .attended = NO_TENSOR, .key_bias = g->contexts[k]->key_bias };
+        if (k > 0 && g->one) {
             v->self = views[0].self;
+            v->attended = views[0].attended;
+        } else if (p->heads < p->m->cfg.heads)
+            v->attended = attend_by_heads(r, p, &p->m->block[i], g->x[k], mod);
+        else
+            self_keys(r, p, &p->m->block[i], g->x[k], mod, &v->self.k, &v->self.v);
         v->text = text_keys(r, p->m, i, g->contexts[k]);
     }
 }
@@ -247,7 +331,7 @@ static void pass_rows(Run *r, const Pass *p, const WanBlock *b, const Group *g, 
         Tensor half = NO_TENSOR, rows[WAN_MAX_BRANCHES];
         for (int k = 0; k < g->n; k++) {
             if (k == 0 || !g->one) {
-                half = self_rows(r, p, b, op_rows(r, g->x[k], first, n), m, first, &views[k].self);
+                half = self_rows(r, p, b, op_rows(r, g->x[k], first, n), mod, first, &views[k]);
                 if (moving) half = wan_dit_camera_move(r, half, &motion);
             }
             rows[k] = cross_rows(r, p, b, half, m, &views[k]);
@@ -316,6 +400,8 @@ static Pass pass_of(Run *r, const WanDit *m, Tensor latent, WanTime time, WanSce
                           latent.shape.dim[2] / cfg->pw };
     p.tokens = p.grid.frames * p.grid.height * p.grid.width;
     p.chunk = r->knobs.chunk_rows > 0 ? r->knobs.chunk_rows : p.tokens;
+    const int groups = r->knobs.head_groups > 1 ? r->knobs.head_groups : 1;
+    p.heads = (cfg->heads + groups - 1) / groups;
     p.split = time.split_frames / cfg->pt * p.grid.height * p.grid.width;
     p.rope = op_rope_table(r, p.grid, rope_axes_sixths(cfg->head_dim));
     return p;

@@ -39,9 +39,10 @@ typedef struct PipelineInfo {
     int64_t frames_step;
     int width_step, height_step;
     double fps;
-    int64_t rows; /**< transformer rows that may be chunked */
-    bool guided;  /**< two branches: lock-step is a choice */
-    bool camera;  /**< a camera moves every block: what it says may be shared by branches */
+    int64_t rows;  /**< transformer rows that may be chunked */
+    bool guided;   /**< two branches: lock-step is a choice */
+    bool camera;   /**< a camera moves every block: what it says may be shared by branches */
+    bool by_heads; /**< self-attention may go by groups of heads */
     int latent_width, latent_height, latent_channels;
     const float *latent_rgb; /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
 } PipelineInfo;

@@ -204,6 +204,7 @@ static void tell(const WanJob *j, PipelineInfo *info)
                         .rows = j->latent_t / d->pt * (j->latent_h / d->ph) * (j->latent_w / d->pw),
                         .guided = j->guided,
                         .camera = j->expert[0].dit.camera == WAN_CAMERA_INJECT,
+                        .by_heads = d->heads > 1,
                         .latent_width = (int)j->latent_w,
                         .latent_height = (int)j->latent_h,
                         .latent_channels = (int)j->vae.cfg.z,

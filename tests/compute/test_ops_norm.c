@@ -4,16 +4,17 @@
 
 #include "base/size.h"
 #include "compute/equal_bits.h"
+#include "nn/layers.h"
 
 enum { H = 13, W = 9, MAX_C = 96, MAX = H * W * MAX_C };
 
-static float x[MAX], weight[MAX_C], bias[MAX_C];
+static float x[MAX], weight[MAX], bias[MAX];
 
 static void fill(float centre)
 {
     test_random(x, MAX, centre - 2.0f, centre + 2.0f);
-    test_random(weight, MAX_C, -1.0f, 2.0f);
-    test_random(bias, MAX_C, -1.0f, 1.0f);
+    test_random(weight, MAX, -1.0f, 2.0f);
+    test_random(bias, MAX, -1.0f, 1.0f);
 }
 
 /** In bands of `band` rows, both passes. */
@@ -131,7 +132,8 @@ TEST(ops_matrix, a_pair_is_cut_at_its_border_and_nowhere_else)
 
 enum { PART_ROWS = 13, PART_K = 64, PART_N = 50, PART_CUT = 17 };
 
-/* The layer, then its norm: at once, or columns before and from PART_CUT on by themselves. */
+/* The layer with a low-rank change, then its norm: at once, or columns before and from PART_CUT on
+ * by themselves. */
 static void normed_layer(Isa isa, const Weight *like, const void *data, bool parts, float *out)
 {
     Eager e;
@@ -142,14 +144,20 @@ static void normed_layer(Isa isa, const Weight *like, const void *data, bool par
     e.weight[0] = *like;
     const Weight *b = eager_weight(&e, bias, SHAPE(PART_N)),
                  *scale = eager_weight(&e, weight, SHAPE(PART_N));
-    Tensor y = op_linear(r, t, w, b, ACT_NONE);
+    const LowRank full = { .up = eager_weight(&e, weight, SHAPE(PART_N, PART_K)) },
+                  thin = { .down = eager_weight(&e, x, SHAPE(3, PART_K)),
+                           .up = eager_weight(&e, bias, SHAPE(PART_N, 3)),
+                           .bias = b,
+                           .next = &full };
+    const Linear layer = { w, b, &thin };
+    Tensor y = nn_linear(r, t, &layer);
     if (parts) {
         static const int64_t FIRST[] = { 0, PART_CUT, PART_N };
         const Tensor factors = op_rms_factors(r, y, 1e-6f);
         y = op_blank(r, y.shape);
         for (int i = 0; i < 2; i++) {
             const int64_t n = FIRST[i + 1] - FIRST[i];
-            Tensor part = op_linear_part(r, t, w, b, FIRST[i], n);
+            Tensor part = nn_linear_part(r, t, &layer, FIRST[i], n);
             part = op_rms_norm_part(r, part, factors, scale, FIRST[i]);
             /* into rows of a view, as a block of a transformer does it */
             for (int64_t row = 0; row < PART_ROWS; row += 5) {

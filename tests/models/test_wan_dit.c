@@ -180,20 +180,22 @@ static void check_way(Ways *w, RunKnobs knobs, bool stream)
     CHECK_INT(net->stats.slab_peak_bytes, net->planned_top);
     if (!w->want) w->want = w->got;
     if (memcmp(w->want, w->got, (size_t)(STEPS * BRANCHES * w->n) * sizeof *w->got) != 0)
-        fail_msg("chunk %d, lock %d, cross %d, camera %d, join %d changes bits",
-                 (int)knobs.chunk_rows, knobs.lock_step, knobs.cache_cross, knobs.keep_camera,
-                 knobs.join_branches);
+        fail_msg("chunk %d, heads %d, lock %d, cross %d, camera %d, join %d changes bits",
+                 (int)knobs.chunk_rows, knobs.head_groups, knobs.lock_step, knobs.cache_cross,
+                 knobs.keep_camera, knobs.join_branches);
 }
 
 static void check_ways(const char *folder)
 {
     static const int64_t CHUNKS[N_CHUNKS] = { 0, 7, 13, 32 };
+    static const int GROUPS[] = { 0, 2, 9 }; /* of two or three heads */
     static Ways w;
     w = (Ways){ .n = 0 };
     wan_case_open(&w.c, folder, true);
     for (int i = 0; i < N_CHUNKS * 16; i++)
         check_way(&w,
                   (RunKnobs){ .chunk_rows = CHUNKS[i % N_CHUNKS],
+                              .head_groups = GROUPS[i % 3],
                               .lock_step = i / N_CHUNKS & 1,
                               .cache_cross = i / N_CHUNKS & 2,
                               .keep_camera = i / N_CHUNKS & 4,
