@@ -44,6 +44,9 @@ static SnugStatus check_format(const SnugJob *job, VideoFormat format, SnugError
         return error_set(err, SNUG_ERR_ARG,
                          "--output %s: %s makes pictures: .png, .npy, or a folder",
                          job->common.output, job->pipeline->name);
+    if (job->pipeline->picture && !in_png_files(job, format))
+        return error_set(err, SNUG_ERR_ARG, "--output %s: %s makes a .png", job->common.output,
+                         job->pipeline->name);
     if (job->common.audio && format != VIDEO_MP4 && format != VIDEO_WEBM)
         return error_set(err, SNUG_ERR_ARG, "--audio: only .mp4 and .webm carry sound");
     return SNUG_OK;
@@ -51,7 +54,8 @@ static SnugStatus check_format(const SnugJob *job, VideoFormat format, SnugError
 
 SnugStatus output_memory_bytes(SnugJob *job, size_t *out, SnugError *err)
 {
-    *out = (size_t)job->info.width * (size_t)job->info.height * 3 * sizeof(float);
+    *out = (size_t)job->info.width * (size_t)job->info.height * 3 * sizeof(float) +
+           job->info.result_bytes;
     if (!job->common.output && job->common.audio)
         return error_set(err, SNUG_ERR_ARG, "--audio needs an --output that ends in .mp4 or .webm");
     if (!job->common.output) return SNUG_OK;
@@ -141,7 +145,7 @@ SnugStatus output_open(Output **out, SnugJob *job, SnugError *err)
 }
 
 /* How the picture was made: in words, and so that --from-image can do it again. */
-static SnugStatus push_picture(Output *o, SnugError *err)
+static SnugStatus push_picture(Output *o, const Image *image, SnugError *err)
 {
     const PipelineInfo *info = &o->job->info;
     const int64_t k = o->n_frames;
@@ -151,10 +155,25 @@ static SnugStatus push_picture(Output *o, SnugError *err)
     text_init(&json, o->job->engine->heap, "output");
     from_image_settings(o->job, info->seeds[k], &json);
     texts[1].value = json.at;
-    const SnugStatus status = json.failed
-                                  ? error_set(err, SNUG_ERR_MEMORY, "no memory for the output")
-                                  : picture_files_push(o->pictures, o->frame, texts, 2, err);
+    SnugStatus status = SNUG_OK;
+    if (json.failed)
+        status = error_set(err, SNUG_ERR_MEMORY, "no memory for the output");
+    else if (image)
+        status = picture_files_push_image(o->pictures, image, texts, 2, err);
+    else
+        status = picture_files_push(o->pictures, o->frame, texts, 2, err);
     text_release(&json);
+    return status;
+}
+
+/* The pipeline makes the picture. */
+static SnugStatus take_picture(Output *o, const float *data, SnugError *err)
+{
+    Image image = { 0 };
+    SnugStatus status = o->job->pipeline->picture(o->job->prepared, data, &image, err);
+    if (status == SNUG_OK && o->pictures) status = push_picture(o, &image, err);
+    image_release(&image);
+    o->n_frames++;
     return status;
 }
 
@@ -171,7 +190,7 @@ static SnugStatus take_frame(Output *o, const Op *op, const float *data, SnugErr
     if (!finite)
         return error_set(err, SNUG_ERR_NUMERIC, "frame %lld holds NaN: the weights may be damaged",
                          (long long)op->arg.output.index);
-    if (o->pictures) TRY(push_picture(o, err));
+    if (o->pictures) TRY(push_picture(o, NULL, err));
     o->n_frames++;
     return o->video ? video_writer_push(o->video, o->frame, err) : SNUG_OK;
 }
@@ -241,7 +260,9 @@ static SnugStatus take_preview(Output *o, const Op *op, const float *data, SnugE
 SnugStatus output_take(Output *o, const Op *op, const void *data, SnugError *err)
 {
     const char *name = op->arg.output.name;
-    if (strcmp(name, "frame") == 0) return take_frame(o, op, data, err);
+    if (strcmp(name, "frame") == 0)
+        return o->job->pipeline->picture ? take_picture(o, data, err)
+                                         : take_frame(o, op, data, err);
     if (strcmp(name, "preview") == 0) return take_preview(o, op, data, err);
     if (strcmp(name, "keep") == 0) return resume_take(o->job->resume, op, data, err);
     if (strcmp(name, "latents") == 0 && o->job->common.save_latents)

@@ -98,12 +98,18 @@ SnugStatus picture_files_push(PictureFiles *p, const float *rgb, const PngText *
                               SnugError *err)
 {
     const size_t n = image_bytes(p->image.width, p->image.height, 3);
-    if (p->pushed == p->n) return error_set(err, SNUG_ERR_INTERNAL, "more than %d pictures", p->n);
     for (size_t i = 0; i < n; i++) {
         const float v = rgb[i] > 0.0f ? rgb[i] < 1.0f ? rgb[i] : 1.0f : 0.0f; /* NaN: 0 */
         p->image.pixels[i] = (uint8_t)nearbyintf(v * 255.0f);
     }
-    return png_write(p->file[p->pushed++], &p->image, texts, n_texts, err);
+    return picture_files_push_image(p, &p->image, texts, n_texts, err);
+}
+
+SnugStatus picture_files_push_image(PictureFiles *p, const Image *image, const PngText *texts,
+                                    int n_texts, SnugError *err)
+{
+    if (p->pushed == p->n) return error_set(err, SNUG_ERR_INTERNAL, "more than %d pictures", p->n);
+    return png_write(p->file[p->pushed++], image, texts, n_texts, err);
 }
 
 SnugStatus picture_files_commit(PictureFiles *p, SnugError *err)

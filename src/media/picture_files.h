@@ -28,6 +28,10 @@ SNUG_MUST_USE SnugStatus picture_files_open(PictureFiles **out, Heap *heap, cons
  *  diffusers does it for pictures. */
 SNUG_MUST_USE SnugStatus picture_files_push(PictureFiles *files, const float *rgb,
                                             const PngText *texts, int n_texts, SnugError *err);
+/** The next picture as it is: any size, 1, 3 or 4 channels. */
+SNUG_MUST_USE SnugStatus picture_files_push_image(PictureFiles *files, const Image *image,
+                                                  const PngText *texts, int n_texts,
+                                                  SnugError *err);
 /** Publish; SNUG_ERR_INTERNAL while one is missing. */
 SNUG_MUST_USE SnugStatus picture_files_commit(PictureFiles *files, SnugError *err);
 /** Free; what was not committed leaves nothing. NULL is fine. */

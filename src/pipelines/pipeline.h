@@ -3,6 +3,7 @@
 #define PIPELINES_PIPELINE_H
 
 #include "compute/run.h"
+#include "media/image.h"
 #include "nn/weights.h"
 #include "pipelines/option.h"
 
@@ -45,6 +46,7 @@ typedef struct PipelineInfo {
     bool by_heads; /**< self-attention may go by groups of heads */
     int latent_width, latent_height, latent_channels;
     const float *latent_rgb; /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
+    size_t result_bytes;     /**< what `picture` and writing its result take at most */
 } PipelineInfo;
 
 struct About;
@@ -61,6 +63,10 @@ typedef struct Pipeline {
     /** The recipe: rehearsed and run. Outputs: "frame" i [1, H, W, 3] in -1..1, "latents"
      *  [T or pictures, h, w, C], "preview" step [T, h, w, C]. */
     void (*recipe)(Run *r, void *self);
+    /** Make the picture that is written from the values of "frame", which may then be of any shape:
+     *  released by the caller, empty after a failure. NULL: "frame" is the picture. Such pipelines
+     *  write PNG files only. */
+    SnugStatus (*picture)(void *self, const float *frame, Image *out, SnugError *err);
     void (*close)(void *self);
     /** Say what lies at that path, if it is a model of this pipeline: see about.h. Pipelines that
      *  share it leave it to the first of them; NULL: says nothing. */
@@ -68,7 +74,7 @@ typedef struct Pipeline {
 } Pipeline;
 
 extern const Pipeline PIPELINE_WAN_T2V, PIPELINE_WAN_I2V, PIPELINE_WAN_TI2V;
-extern const Pipeline PIPELINE_TXT2IMG, PIPELINE_IMG2IMG, PIPELINE_INPAINT;
+extern const Pipeline PIPELINE_TXT2IMG, PIPELINE_IMG2IMG, PIPELINE_INPAINT, PIPELINE_CUTOUT;
 
 /** Pipelines in order of listing; NULL past the last. */
 const Pipeline *pipeline_at(int index);

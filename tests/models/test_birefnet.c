@@ -3,109 +3,13 @@
  * in any chunks, bands and order. */
 #include "net.h"
 
-#include <stdlib.h>
-#include <sys/stat.h>
-
 #include "compute/equal_bits.h"
-#include "formats/safetensors_write.h"
 #include "models/birefnet.h"
+#include "models/birefnet_file.h"
 
 /* Of the greatest value: some fifty layers of sums of up to 27648 rounded terms in other orders,
  * measured 3e-6; the spec allows 1e-4. */
 static const double TOLERANCE = 2e-5;
-
-enum { MAX_TENSORS = 512, NAME = 128 };
-
-/* ---- weights that follow from their names ---- */
-
-typedef struct Tensors {
-    SafetensorsItem item[MAX_TENSORS];
-    char name[MAX_TENSORS][NAME];
-    float mean[MAX_TENSORS], width[MAX_TENSORS];
-    int32_t n;
-} Tensors;
-
-/* golden_birefnet.py, `values`. */
-static float value(uint32_t seed, uint32_t i)
-{
-    uint32_t x = i * 0x9E3779B1u + seed;
-    x = (x ^ x >> 16) * 0x7FEB352Du;
-    x = (x ^ x >> 15) * 0x846CA68Bu;
-    x ^= x >> 16;
-    return (float)(x >> 8) / (float)(1 << 23) - 1.0f;
-}
-
-static uint32_t seed_of(const char *name)
-{
-    uint32_t seed = 2166136261u;
-    for (; *name; name++)
-        seed = (seed ^ (unsigned char)*name) * 16777619u;
-    return seed;
-}
-
-static void read_list(Tensors *t)
-{
-    char line[256];
-    FILE *f = fopen(test_path("golden/birefnet/tensors.txt"), "r");
-    CHECK(f);
-    for (t->n = 0; fgets(line, sizeof line, f); t->n++) {
-        SafetensorsItem *item = &t->item[t->n];
-        int used = 0;
-        CHECK(t->n < MAX_TENSORS);
-        CHECK(sscanf(line, "%120s %f %f %n", t->name[t->n], &t->mean[t->n], &t->width[t->n],
-                     &used) == 3);
-        *item = (SafetensorsItem){ .name = t->name[t->n], .dtype = DT_F32 };
-        for (char *at = line + used; *at && *at != '\n';)
-            item->dim[item->rank++] = strtoll(at, &at, 10);
-    }
-    (void)fclose(f);
-}
-
-static void write_values(SafetensorsWriter *w, const Tensors *t, SnugError *err)
-{
-    for (int32_t i = 0; safetensors_item(w, i); i++) {
-        const SafetensorsItem *item = safetensors_item(w, i);
-        const size_t bytes = safetensors_item_bytes(w, i);
-        float *x = malloc(bytes);
-        int32_t k = 0;
-        const char *name = item->name, *plain = strncmp(name, "module.", 7) ? name : name + 7;
-        while (strcmp(t->item[k].name, name) != 0)
-            k++;
-        for (uint32_t j = 0; j < bytes / sizeof *x; j++)
-            x[j] = value(seed_of(plain), j) * t->width[k] + t->mean[k];
-        CHECK_INT(safetensors_append(w, x, bytes, err), SNUG_OK);
-        free(x);
-    }
-}
-
-/* A folder with the weights; with `prefix` before every name; `cut` > 0: without the last ones. */
-static const char *write_model(const char *prefix, int cut)
-{
-    static Tensors t;
-    static char folder[500];
-    char path[600], with[NAME];
-    SnugError err = { { 0 } };
-    Heap *heap = heap_create();
-    SafetensorsWriter *w = NULL;
-    read_list(&t);
-    t.n -= cut;
-    for (int32_t i = 0; i < t.n && *prefix; i++) {
-        (void)snprintf(with, sizeof with, "%.8s%.118s", prefix, t.name[i]);
-        memcpy(t.name[i], with, sizeof with);
-    }
-    (void)snprintf(folder, sizeof folder, "%s/birefnet%.8s%d", test_scratch(), prefix, cut);
-    (void)mkdir(folder, 0700);
-    (void)snprintf(path, sizeof path, "%s/config.json", folder);
-    FILE *f = fopen(path, "w");
-    CHECK(f && fputs("{}", f) >= 0 && fclose(f) == 0);
-    (void)snprintf(path, sizeof path, "%s/model.safetensors", folder);
-    if (safetensors_create(&w, heap, path, t.item, t.n, NULL, 0, &err)) fail_msg("%s", err.text);
-    write_values(w, &t, &err);
-    CHECK_INT(safetensors_commit(w, &err), SNUG_OK);
-    safetensors_close(w);
-    heap_free(heap);
-    return folder;
-}
 
 /* ---- the network ---- */
 
@@ -189,7 +93,7 @@ static void open_case(Case *c, const char *folder, const char *golden, BirefnetP
 TEST(birefnet, equals_the_reference_in_any_chunks_and_order)
 {
     static Case c;
-    open_case(&c, write_model("", 0), "hf", BIREFNET_PATCHES_HF);
+    open_case(&c, birefnet_file_write("", 0), "hf", BIREFNET_PATCHES_HF);
     CHECK_INT(c.m.backbone.cfg.window, 4);
     CHECK_INT(c.m.backbone.cfg.heads[3], 8);
     run_knobs(&c, 0, 0, true);
@@ -204,7 +108,7 @@ TEST(birefnet, equals_the_reference_in_any_chunks_and_order)
 TEST(birefnet, the_older_order_of_pieces_and_a_trainers_prefix)
 {
     static Case c;
-    open_case(&c, write_model("module.", 0), "train", BIREFNET_PATCHES_TRAIN);
+    open_case(&c, birefnet_file_write("module.", 0), "train", BIREFNET_PATCHES_TRAIN);
     run_knobs(&c, 0, 0, true);
     net_close(&c.net);
 }
@@ -212,7 +116,7 @@ TEST(birefnet, the_older_order_of_pieces_and_a_trainers_prefix)
 TEST(birefnet, odd_maps_are_padded_as_the_reference_pads_them)
 {
     static Case c;
-    open_case(&c, write_model("", 0), "odd", BIREFNET_PATCHES_HF);
+    open_case(&c, birefnet_file_write("", 0), "odd", BIREFNET_PATCHES_HF);
     run_knobs(&c, 0, 0, false);
     c.want_logits = c.logits;
     run_knobs(&c, 33, 0, true);
@@ -224,7 +128,7 @@ TEST(birefnet, what_is_missing_is_named)
     static Case c;
     SnugError err = { { 0 } };
     c = (Case){ 0 };
-    net_open(&c.net, write_model("", 3), "model.safetensors", "");
+    net_open(&c.net, birefnet_file_write("", 3), "model.safetensors", "");
     CHECK_INT(bind(&c, &err), SNUG_ERR_FILE);
     CHECK_HAS(err.text, "squeeze_module.0.dec_att");
     net_close(&c.net);

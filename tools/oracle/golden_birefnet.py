@@ -1,9 +1,10 @@
-"""BiRefNet: tests/golden/birefnet/{tensors.txt, <case>.safetensors}.
+"""BiRefNet: tests/golden/birefnet/{tensors.txt, <case>.safetensors, picture.png, hard.png, soft.png}.
 
 Its smallest network still has 12 million weights, so they are not stored: tensors.txt says for each tensor its name,
 mean, width and dimensions, and every value follows from the name and its place (`values`), here and in the test.
 
 The reference is not packaged: BIREFNET_SOURCE names a checkout of github.com/ZhengPeng7/BiRefNet (made with 25cb930).
+picture.png is cut out twice: with hard edges as the advertisement service does it, with soft ones as the model card.
 Without it the goldens are left as they are. einops, kornia, timm and torchvision are needed, too.
 """
 
@@ -14,8 +15,10 @@ import types
 
 import numpy as np
 import torch
+from PIL import Image
 
 import golden
+from tiny_wan import draw_image
 
 SOURCE = os.environ.get("BIREFNET_SOURCE", "")
 MISSING = None if SOURCE else "BIREFNET_SOURCE is not set"
@@ -88,6 +91,20 @@ def fill(model):
     return lines
 
 
+def cut_out(model, picture, size, filters, threshold):
+    """Resized, normalised, run, resized back, as alpha; filters: there and back."""
+    x = torch.from_numpy(np.asarray(picture.resize(size, filters[0]))).permute(2, 0, 1).float() / 255
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    x = (x - mean[:, None, None]) / std[:, None, None]
+    soft = model(x[None])[-1][0, 0].sigmoid()
+    alpha = Image.fromarray(soft.mul(255).byte().numpy(), "L").resize(picture.size, filters[1])
+    if threshold:
+        alpha = alpha.point(lambda v: 255 if v > 128 else 0)
+    out = picture.copy()
+    out.putalpha(alpha)
+    return out
+
+
 def make(folder):
     reference = load_reference()
     model = reference.BiRefNet(bb_pretrained=False).eval()
@@ -97,6 +114,11 @@ def make(folder):
         f.writelines(lines)
     blocks = [f"decoder.decoder_block{i}" for i in (4, 3, 2, 1)]
     plain = reference.image2patches
+    picture, resampling = draw_image(75, 50, 6010), Image.Resampling
+    picture.save(os.path.join(folder, "picture.png"))
+    lanczos, card = (resampling.LANCZOS, resampling.LANCZOS), (resampling.BILINEAR, resampling.BICUBIC)
+    cut_out(model, picture, (96, 64), lanczos, True).save(os.path.join(folder, "hard.png"))
+    cut_out(model, picture, (96, 64), card, False).save(os.path.join(folder, "soft.png"))
     for seed, (case, size) in enumerate(CASES.items()):
         order = OLD if case == "train" else NEW
         reference.image2patches = lambda image, patch_ref, transformation, order=order: plain(
