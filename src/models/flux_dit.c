@@ -213,6 +213,16 @@ static void double_block(Run *r, const Pass *p, int i, const FluxContext *c, Ten
 
 /* ---- single blocks -------------------------------------------------------------------------- */
 
+/* The last product over [o | u]: without putting them together where the weight's form allows the cut
+ * (that of every published size). */
+static Tensor project_pair(Run *r, const Pass *p, const FluxSingle *b, Tensor o, Tensor u)
+{
+    const Weight *w = b->out.weight;
+    if (dtype_info(w->dtype)->block == 1 || width(p->m) % 256 == 0)
+        return nn_linear_pair(r, o, u, &b->out, ACT_NONE);
+    return nn_linear(r, op_concat(r, 2, (Tensor[2]){ o, u }), &b->out);
+}
+
 static Tensor single_rows(Run *r, const Pass *p, const FluxSingle *b, Tensor x, Modulation mod,
                           const KeyValue *kv, bool turned, int64_t first)
 {
@@ -220,8 +230,7 @@ static Tensor single_rows(Run *r, const Pass *p, const FluxSingle *b, Tensor x, 
     Tensor n = op_modulated_norm(r, x, mod, SHIFT, SCALE, EPS);
     Tensor o = attend(r, p, &qkv, n, kv, turned, first);
     Tensor u = nn_linear_act(r, n, &b->up, ACT_GELU_TANH); /* [rows, 4 D] */
-    Tensor y = nn_linear_pair(r, o, u, &b->out, ACT_NONE);
-    return op_gated_add(r, x, y, mod, GATE);
+    return op_gated_add(r, x, project_pair(r, p, b, o, u), mod, GATE);
 }
 
 static Tensor single_block(Run *r, const Pass *p, int i, const FluxContext *c, Tensor h)
