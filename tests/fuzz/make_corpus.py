@@ -3,6 +3,7 @@
 import pathlib
 import pickletools
 import struct
+import zlib
 import zipfile
 
 HERE = pathlib.Path(__file__).parent
@@ -154,7 +155,22 @@ def gguf():
          [info("p", (2, 2, 1, 3, 4), 1, 0), info("z", (0,), 0, 0)], bytes(96), version=2)
 
 
+def png_text():
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    def file(name, *chunks):
+        head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+        put("png_text", name, b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + chunk(b"IEND", b""))
+
+    words = b"a ball\nNegative prompt: b\nSteps: 4, Sampler: Euler, CFG scale: 1, Model: \"x, y\", Seed: 7, Size: 8x8"
+    file("plain", chunk(b"tEXt", b"parameters\0" + words), chunk(b"IDAT", b""))
+    file("unicode", chunk(b"iTXt", b"parameters\0\0\0en\0k\0caf\xc3\xa9 \xe2\x98\x83"), chunk(b"iTXt", b"snug\0\0\0\0\0{}"))
+    file("packed", chunk(b"zTXt", b"snug\0\0x"), chunk(b"iTXt", b"k\0\1\0\0\0x"))
+
+
 if __name__ == "__main__":
+    png_text()
     gguf()
     lora()
     checkpoint()
