@@ -55,6 +55,13 @@ def npy():
     put("npy", "python2", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(8))
 
 
+def camera_path():
+    put("camera_path", "text", (GOLDEN.parent / "camera/paths/path.txt").read_bytes())
+    for name, words in [("moves", "fov:60,pan-left:30,dolly-in:2+tilt-up,orbit:90:1.5"), ("hold", "hold,roll-right:1e2"),
+                        ("bad", "pan-left:,+,orbit::,zoom")]:
+        put("camera_path", name, words.encode())
+
+
 def model_index():
     put("model_index", "wan", '{"_class_name":"WanPipeline","_diffusers_version":"0.42.1","boundary_ratio":0.875,'
         '"transformer":["diffusers","WanTransformer3DModel"],"transformer_2":[null,null],'
@@ -170,6 +177,7 @@ def png_text():
 
 
 if __name__ == "__main__":
+    camera_path()
     png_text()
     gguf()
     lora()
