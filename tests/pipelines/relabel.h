@@ -49,7 +49,8 @@ static inline void relabel_copy(const char *to, const char *from)
 static inline const char *relabel_spell(Json pairs, const char *ours)
 {
     const char *a = NULL, *b = NULL;
-    if (json_length(pairs) == 0) return ours;
+    /* those of camera networks are the original's own */
+    if (json_length(pairs) == 0 || strstr(ours, "cam") || strstr(ours, "c2ws")) return ours;
     for (int64_t i = 0; i < json_length(pairs); i++) {
         CHECK(json_as_text(json_item(json_item(pairs, i), 0), &a, NULL) == SNUG_OK);
         CHECK(json_as_text(json_item(json_item(pairs, i), 1), &b, NULL) == SNUG_OK);

@@ -172,6 +172,24 @@ TEST(layouts, two_experts_in_folders_and_as_single_files)
     check_same("i2v", folder, files);
 }
 
+/* LingBot-World: names and configuration as the original writes them, with a camera's path. */
+TEST(layouts, experts_with_a_camera)
+{
+    static const char CAMERA[] =
+        "{\"_class_name\": \"WanModel\", \"dim\": 24, \"eps\": 1e-06, \"ffn_dim\": 36, "
+        "\"freq_dim\": 24, \"in_dim\": 12, \"model_type\": \"i2v\", \"num_heads\": 2, "
+        "\"num_layers\": 2, \"out_dim\": 4, \"text_len\": 512}";
+    static const RelabelPart HIGH = { "camera/model/transformer", "transformer", NULL };
+    static const RelabelPart LOW = { "camera/model/transformer_2", "transformer", NULL };
+    relabel("camera/high_noise_model/" DIT, &HIGH, 1);
+    relabel("camera/low_noise_model/" DIT, &LOW, 1);
+    relabel_text("camera/high_noise_model/config.json", CAMERA);
+    relabel_text("camera/low_noise_model/config.json", CAMERA);
+    const char *const files[] = { "transformer", "@camera/high_noise_model", "transformer-low",
+                                  "@camera/low_noise_model", NULL };
+    check_same("camera", AS_IT_IS, files);
+}
+
 /* Written by torch: shards, .pth. */
 TEST(layouts, original_folder_as_it_is_published)
 {
