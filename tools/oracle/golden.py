@@ -1,5 +1,6 @@
 """What every golden needs: one thread, seeded weights without trivial values, taps, files."""
 
+import copy
 import json
 import math
 import os
@@ -48,6 +49,13 @@ def randomise(module, seed, gains=None):
             if name.endswith(end):
                 p.mul_(gain)
     return module.eval()
+
+
+def save_model(model, folder):
+    """As save_pretrained, in bfloat16: half as large. The model then has just these values, in f32."""
+    for p in model.parameters():
+        p.copy_(p.bfloat16())
+    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder)  # buffers of the model itself stay exact
 
 
 class Taps:

@@ -5,7 +5,7 @@ import os
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 
-from golden import Taps, noise, randomise, save_tensors
+from golden import Taps, noise, randomise, save_model, save_tensors
 
 
 def levels(channels, **more):
@@ -56,7 +56,7 @@ def old_names(folder):
 
 def make_case(folder, size, config, seed):
     model = randomise(AutoencoderKL(**config), seed, {"to_q.weight": 2.0})
-    model.save_pretrained(folder)
+    save_model(model, folder)
     if os.path.basename(folder) == "wide":
         old_names(folder)
     n = len(config["block_out_channels"])

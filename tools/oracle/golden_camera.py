@@ -7,7 +7,7 @@ import torch
 
 import camera_net
 import golden_wan_dit
-from golden import Taps, randomise, save_tensors
+from golden import Taps, randomise, save_model, save_tensors
 
 # frames, width, height, VAE cell, patch
 PATHS = {"inject": (13, 48, 32, 8, 2), "inject_small": (9, 32, 48, 4, 1), "adapter": (5, 32, 48, 8, 2)}
@@ -48,7 +48,7 @@ def make_network(folder, kind, seed):
     features = 6 * (4 if kind == "adapter" else 1) * cell * cell * 4
     model = golden_wan_dit.WanTransformer3DModel(**config)
     model = randomise(camera_net.equip(model, kind, features), seed, GAINS)
-    model.save_pretrained(folder)
+    save_model(model, folder)
     given = golden_wan_dit.inputs(golden_wan_dit.CASES["i2v36"], seed + 1)
     frames, rows, cols = golden_wan_dit.CASES["i2v36"]["size"]
     path = camera_net.draw_path(4 * frames - 3, seed + 2)

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithProjection
 
 import tiny_wan
-from golden import noise, randomise, save_tensors
+from golden import noise, randomise, save_model, save_tensors
 
 SMALL = dict(hidden_size=24, intermediate_size=37, num_attention_heads=3, num_hidden_layers=3)
 CASES = {
@@ -80,7 +80,7 @@ def squeeze(image, size):
 
 def make_case(folder, kind, config, seed):
     model = build(kind, config, seed)
-    model.save_pretrained(folder)
+    save_model(model, folder)
     save_tensors(os.path.join(folder, "taps.safetensors"), run(model, seed + 1))
 
 

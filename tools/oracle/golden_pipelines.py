@@ -113,6 +113,8 @@ CASES = {
         camera=4952,
     ),
 }
+for name in ("ti2v", "i2v", "i2v_experts", "i2v_clip", "first_last", "camera", "camera_fun"):
+    CASES[name]["stored"] = "bfloat16"  # half as large; computed in f32 all the same
 CASES["t2v"]["request"]["negative"] = None
 CASES["t2v_euler"]["request"]["guidance"] = 1.0
 CASES["t2v_experts"]["request"].update(guidance=4.0, guidance_low=3.0)

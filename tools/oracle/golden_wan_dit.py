@@ -5,7 +5,7 @@ import os
 import torch
 from diffusers import WanTransformer3DModel
 
-from golden import Taps, noise, randomise, save_tensors
+from golden import Taps, noise, randomise, save_model, save_tensors
 
 SMALL = dict(
     patch_size=(1, 2, 2),
@@ -98,7 +98,7 @@ def condition(model, given):
 
 def make_case(folder, case, seed):
     model = build(case["config"], seed)
-    model.save_pretrained(folder)
+    save_model(model, folder)
     given = inputs(case, seed + 1)
     out = run(model, given, Taps(model, tap_names(case["config"])))
     out["in.latent"] = given["hidden_states"][0]

@@ -9,7 +9,7 @@ import os
 import torch
 from diffusers import AutoencoderKLWan
 
-from golden import Taps, noise, randomise, save_tensors
+from golden import Taps, noise, randomise, save_model, save_tensors
 
 # cases of one VAE: (frames, height, width, taps too)
 CASES = {
@@ -94,7 +94,7 @@ def run(vae, video, taps):
 
 def make_case(folder, case, seed):
     vae = build(case["config"], seed)
-    vae.save_pretrained(folder)
+    save_model(vae, folder)
     for i, (frames, height, width, tapped) in enumerate(case["runs"]):
         video = torch.tanh(noise((1, 3, frames, height, width), seed + 5 + i))
         taps = Taps(vae, tap_names(vae)) if tapped else None

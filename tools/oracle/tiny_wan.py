@@ -22,7 +22,7 @@ from diffusers import (
 from diffusers.utils import logging
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel
+from transformers import CLIPImageProcessor, CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel
 
 import camera_net
 import tiny_tokenizer
@@ -137,6 +137,9 @@ def load(plan, folder):
     kind = WanImageToVideoPipeline if takes_image(plan) else WanPipeline
     pipe = kind.from_pretrained(folder, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
+    if getattr(pipe, "image_processor", None) is not None:
+        # with torchvision installed, the plain class takes its resize, which is off by one here and there
+        pipe.image_processor = CLIPImageProcessorPil.from_pretrained(os.path.join(folder, "image_processor"))
     if plan["kind"] in CAMERAS:
         for name in ("transformer", "transformer_2"):
             if getattr(pipe, name) is not None:
