@@ -164,14 +164,11 @@ class Row:
         self._judge(ram_mib * MIB)
 
     def outside_bytes(self):
-        """A simulated device's memory is the process's, too, taken in full; it is no part of --ram."""
-        device = self.plan.get("device_budget_bytes") and self.plan["slab_bytes"]
-        return self.watched_bytes - (device or 0)
+        """Without the memory of a simulated device: the process's, taken in full, but no part of --ram."""
+        return self.watched_bytes - (self.plan["slab_bytes"] if self.plan.get("device_budget_bytes") else 0)
 
     def _judge(self, budget):
         plan, measured = self.plan, self.measured
-        if plan["device_budget_bytes"]:  # a simulated device is made of the process's memory
-            self.watched_bytes -= plan["slab_bytes"]
         for what, got, want in (
             ("slab peak", measured["slab_peak_bytes"], plan["slab_bytes"]),
             ("bytes moved", measured["moved_bytes"], plan["moved_bytes"]),
