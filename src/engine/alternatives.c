@@ -27,8 +27,13 @@ static bool fits(SnugPlan *plan, const LayoutRoom *room)
     RunKnobs knobs[LAYOUT_MAX_CANDIDATES], way[LAYOUT_MAX_WAYS];
     SnugError ignored;
     const int n = layout_candidates(plan->job, knobs), n_ways = layout_vae_ways(plan->job, way);
-    const RunKnobs least = layout_on_way(knobs[n - 1], &way[n_ways - 1]);
-    return layout_make(plan, &least, LAYOUT_SKETCH_STEPS, room, &ignored) == SNUG_OK;
+    for (int i = n_ways; i-- > 0;) {
+        const RunKnobs least = layout_on_way(knobs[n - 1], &way[i]);
+        if (least.band_rows > way[n_ways - 1].band_rows || (n_ways > 1 && !least.band_rows))
+            continue;
+        if (layout_make(plan, &least, LAYOUT_SKETCH_STEPS, room, &ignored) == SNUG_OK) return true;
+    }
+    return false;
 }
 
 /* ---- another request --------------------------------------------------------------------------- */

@@ -4,11 +4,9 @@
 #include "base/size.h"
 #include "memory/process.h"
 
-enum {
-    LEAST_CHUNK = 64,
-    HEAD_GROUPS = 8,
-    FEW_FRAMES = 9 /* all at once they take less than what is kept from frame to frame */
-};
+/* Frames that pass a VAE together keep none from one to the next, and its weights are transformed once for
+ * all. Up to FEW_FRAMES that takes less memory whole, up to SOME_FRAMES it may in bands. */
+enum { LEAST_CHUNK = 64, HEAD_GROUPS = 8, FEW_FRAMES = 5, SOME_FRAMES = 49 };
 
 /* The least memory: heads in groups, branches in turn, a few chunks of rows. Takes up to a tenth more
  * work. In lock-step it would take as much memory as branches in turn without groups. */
@@ -62,29 +60,34 @@ int layout_candidates(const SnugJob *job, RunKnobs out[LAYOUT_MAX_CANDIDATES])
     return n;
 }
 
-/* Weights of a convolution are transformed once a band: low bands cost time. */
-int layout_vae_ways(const SnugJob *job, RunKnobs out[LAYOUT_MAX_WAYS])
+/* Frames one by one, or all together, in bands as far as the switches leave them. */
+static int add_ways(const SnugJob *job, bool together, bool whole, RunKnobs *out)
 {
-    static const int64_t BANDS[] = { 0, 64, 16 };
+    static const int64_t BANDS[] = { 0, 64, 16 }; /* lower bands transform weights more often */
     const PipelineInfo *info = &job->info;
-    const PlanConstraints *c = &job->constraints;
+    const PlanSwitch tiling = job->constraints.vae_tiling;
     const int64_t latents =
         info->frames_step > 0 ? (info->frames - 1) / info->frames_step + 1 : info->frames;
     int n = 0;
-    for (int grouped = 0; grouped < 2; grouped++) {
-        const bool few = info->frames > 1 && info->frames <= FEW_FRAMES;
-        const PlanSwitch slicing = c->vae_slicing;
-        if (grouped ? slicing == SWITCH_ON || (!few && slicing != SWITCH_OFF)
-                    : slicing == SWITCH_OFF && info->frames > 1)
+    for (size_t i = 0; i < COUNT(BANDS); i++) {
+        if (BANDS[i] ? tiling == SWITCH_OFF || 2 * BANDS[i] > info->height
+                     : tiling == SWITCH_ON || !whole)
             continue;
-        for (size_t i = 0; i < COUNT(BANDS); i++) {
-            if (BANDS[i] ? c->vae_tiling == SWITCH_OFF || 2 * BANDS[i] > info->height
-                         : c->vae_tiling == SWITCH_ON)
-                continue;
-            out[n++] = (RunKnobs){ .band_rows = BANDS[i], .group_frames = grouped ? latents : 0 };
-        }
+        out[n++] = (RunKnobs){ .band_rows = BANDS[i], .group_frames = together ? latents : 0 };
     }
-    if (n == 0) out[n++] = (RunKnobs){ .band_rows = CONV_BAND };
+    if (n == 0 && whole)
+        out[n++] = (RunKnobs){ .band_rows = CONV_BAND, .group_frames = together ? latents : 0 };
+    return n;
+}
+
+int layout_vae_ways(const SnugJob *job, RunKnobs out[LAYOUT_MAX_WAYS])
+{
+    const int64_t frames = job->info.frames;
+    const PlanSwitch slicing = job->constraints.vae_slicing;
+    if (frames <= 1 || slicing == SWITCH_ON) return add_ways(job, false, true, out);
+    if (frames <= FEW_FRAMES || slicing == SWITCH_OFF) return add_ways(job, true, true, out);
+    int n = add_ways(job, false, true, out);
+    if (frames <= SOME_FRAMES) n += add_ways(job, true, false, out + n);
     return n;
 }
 

@@ -14,8 +14,8 @@ typedef struct LayoutRoom {
 /** Ways to try, in order of falling speed where nothing has to wait for weights: keeping keys and
  *  values saves work, lock-step saves reading, chunks cost a little. Returns how many. */
 int layout_candidates(const SnugJob *job, RunKnobs out[LAYOUT_MAX_CANDIDATES]);
-/** Ways of a VAE through its frames, in order of falling speed and memory; the first is that of the
- *  candidates. Only the VAE's knobs are set. At least one. */
+/** Ways of a VAE through its frames, in order of falling speed; the first is that of the candidates.
+ *  Only the VAE's knobs are set. At least one. */
 int layout_vae_ways(const SnugJob *job, RunKnobs out[LAYOUT_MAX_WAYS]);
 /** A candidate that takes this way. */
 RunKnobs layout_on_way(RunKnobs knobs, const RunKnobs *way);

@@ -18,9 +18,9 @@ TEST(layout, a_vae_has_its_frames_whole_first_and_bands_last)
     CHECK_INT(ways_of(81, 480, (PlanConstraints){ 0 }, way), 3);
     CHECK(!way[0].band_rows && !way[0].group_frames);
     CHECK(way[1].band_rows > way[2].band_rows && way[2].band_rows > 0);
-    const int n = ways_of(5, 480, (PlanConstraints){ 0 }, way);
-    CHECK(n > 3 && n <= LAYOUT_MAX_WAYS);
-    CHECK(!way[0].group_frames && way[n - 1].group_frames && way[n - 1].band_rows);
+    CHECK_INT(ways_of(17, 480, (PlanConstraints){ 0 }, way), 5);
+    CHECK(!way[0].group_frames && !way[2].group_frames);
+    CHECK(way[3].group_frames && way[4].group_frames && way[4].band_rows == way[2].band_rows);
     CHECK_INT(ways_of(1, 16, (PlanConstraints){ 0 }, way), 1); /* nothing to cut */
 }
 
@@ -83,6 +83,17 @@ TEST(layout, the_smallest_plan_cuts_frames_and_gives_the_same_bytes)
     free(want);
     snug_job_free(job);
     snug_engine_close(engine);
+}
+
+/** A few frames keep nothing from one to the next. */
+TEST(layout, few_frames_go_together)
+{
+    RunKnobs way[LAYOUT_MAX_WAYS];
+    const int n = ways_of(5, 480, (PlanConstraints){ 0 }, way);
+    CHECK_INT(n, 3);
+    for (int i = 0; i < n; i++)
+        CHECK(way[i].group_frames > 0);
+    CHECK_INT(way[0].band_rows, 0);
 }
 
 /** No room for whole frames is no refusal. */

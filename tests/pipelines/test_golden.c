@@ -180,8 +180,8 @@ static void check_vram(const char *name, const char *base)
     smallest(name, &way, &way.vram_bytes, ample.slab_bytes, frames, &least);
     check_same_bytes(base, frames);
     CHECK(least.slab_bytes < ample.slab_bytes);
-    /* Weights really streamed; read again, too, but where all frames pass the VAE together. */
-    CHECK(least.moved_bytes > ample.moved_bytes || least.slab_bytes < ample.slab_bytes * 4 / 5);
+    /* Weights stream; they are read again but where their stage uses each of them once. */
+    CHECK(least.moved_bytes >= ample.moved_bytes);
 }
 
 static void check_isas(const char *name, const char *base)
