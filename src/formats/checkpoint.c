@@ -10,6 +10,7 @@
 #include "formats/file_kind.h"
 #include "formats/gguf.h"
 #include "formats/join.h"
+#include "formats/npz.h"
 #include "formats/safetensors.h"
 #include "formats/shard_index.h"
 #include "formats/torch.h"
@@ -20,6 +21,7 @@ static const struct {
 } FORMATS[] = {
     { KIND_SAFETENSORS, safetensors_read },
     { KIND_GGUF, gguf_read },
+    { KIND_ZIP_NPZ, npz_read },
     { KIND_ZIP_TORCH, torch_read_zip },
     { KIND_TORCH_STACKED, torch_read_stacked },
 };

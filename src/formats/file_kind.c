@@ -89,7 +89,7 @@ static const struct {
     [KIND_GGML_OLD] = { "a ggml file from before GGUF", FAULT_UNSUPPORTED,
                         ": convert it with the tool that made it" },
     [KIND_ZIP_TORCH] = { "a torch checkpoint (zip with pickle)", FAULT_UNSUPPORTED, "" },
-    [KIND_ZIP_NPZ] = { "a NumPy archive (.npz)", FAULT_UNSUPPORTED, ": not supported yet" },
+    [KIND_ZIP_NPZ] = { "a NumPy archive (.npz)", FAULT_UNSUPPORTED, "" },
     [KIND_ZIP] = { "a zip archive", FAULT_BAD_MAGIC, ", but no torch checkpoint" },
     [KIND_TORCH_STACKED] = { "a torch checkpoint of before 1.6 (stacked pickles)",
                              FAULT_UNSUPPORTED, "" },

@@ -194,7 +194,7 @@ TEST(checkpoint, other_kinds_are_refused_by_name)
         { "m.pt", "PK\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\0\0archive/data.pkl",
           46, "torch: zip: truncated" },
         { "m.npz", "PK\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\5\0\0\0x.npy", 35,
-          "a NumPy archive" },
+          "npz: zip: truncated" },
         { "m.zip", "PK\3\4", 4, "a zip archive, but no torch checkpoint" },
         { "m.pth", "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e", 15,
           "torch: pickle byte 0: truncated" },

@@ -62,6 +62,12 @@ def camera_path():
         put("camera_path", name, words.encode())
 
 
+def npz():
+    folder = HERE.parent / "golden" / "formats_npz"
+    for name in ["plain", "packed", "objects"]:
+        put("npz", name, (folder / f"{name}.npz").read_bytes())
+
+
 def model_index():
     put("model_index", "wan", '{"_class_name":"WanPipeline","_diffusers_version":"0.42.1","boundary_ratio":0.875,'
         '"transformer":["diffusers","WanTransformer3DModel"],"transformer_2":[null,null],'
@@ -187,4 +193,5 @@ if __name__ == "__main__":
     safetensors()
     json_scan()
     npy()
+    npz()
     model_index()
