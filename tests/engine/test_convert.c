@@ -474,6 +474,44 @@ static long first_data(const char *path)
     return at;
 }
 
+/* Put bytes at a tensor's beginning, `at` bytes in. */
+static void spoil(const char *path, const char *piece, long at, const void *bytes, size_t n)
+{
+    Heap *heap = heap_create();
+    Checkpoint *c;
+    CHECK_INT(checkpoint_open(&c, heap, path, NULL, &err), SNUG_OK);
+    const Entry *e = checkpoint_find_piece(c, piece);
+    CHECK(e != NULL);
+    at += (long)e->offset;
+    checkpoint_close(c);
+    heap_free(heap);
+    FILE *f = fopen(path, "r+b");
+    CHECK(f && fseek(f, at, SEEK_SET) == 0 && fwrite(bytes, 1, n, f) == n && fclose(f) == 0);
+}
+
+TEST(verify, GG14_scales_of_blocks_that_are_no_numbers)
+{
+    static float values[4 * 512];
+    SnugVerified v;
+    must_convert(put_matrix("fine.safetensors", DT_F32, 4, 512, values), files_path("bad.gguf"),
+                 "q4_k");
+    CHECK_INT(verify(files_path("bad.gguf"), &v), SNUG_OK);
+    spoil(files_path("bad.gguf"), "a.weight", 3 * 144 + 2, "\0\x7c", 2); /* dmin of block 3 */
+    CHECK_INT(verify(files_path("bad.gguf"), &v), SNUG_ERR_FILE);
+    CHECK_HAS(err.text, "a.weight: bad value: NaN or infinity in the scales of block 3");
+}
+
+TEST(verify, BN6_absmax_that_is_no_number)
+{
+    SnugVerified v;
+    const char *path = copy("golden/convert/nf4-plain.safetensors", "absmax/a.safetensors");
+    spoil(path, "blocks.0.attn.q.weight.absmax", 8, "\0\0\x80\x7f", 4);
+    CHECK_INT(verify(path, &v), SNUG_ERR_FILE);
+    CHECK_HAS(err.text, "blocks.0.attn.q.weight.absmax: bad value: NaN or infinity in element 2");
+    CHECK_INT(convert(path, files_path("never.safetensors"), "bf16", NULL), SNUG_ERR_FILE);
+    CHECK_HAS(err.text, "blocks.0.attn.q.weight: it holds NaN or infinity");
+}
+
 TEST(verify, checksums_are_compared_where_there_are_some)
 {
     static const char SUM[] = "0000000000000000000000000000000000000000000000000000000000000000";
