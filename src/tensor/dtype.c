@@ -193,6 +193,16 @@ static float widen_one(DType type, const unsigned char *at)
     }
 }
 
+/* The commonest type, in a loop that becomes vectors. */
+static void widen_bf16(const unsigned char *at, float *to, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t v;
+        memcpy(&v, at + 2 * i, sizeof v);
+        to[i] = float_of((uint32_t)v << 16);
+    }
+}
+
 bool dtype_widen(DType type, const void *from, float *to, int64_t n)
 {
     const DTypeInfo *info = &INFO[type];
@@ -200,6 +210,10 @@ bool dtype_widen(DType type, const void *from, float *to, int64_t n)
     const unsigned char *at = from;
     if (type == DT_F32) {
         memcpy(to, from, (size_t)n * sizeof *to);
+        return true;
+    }
+    if (type == DT_BF16) {
+        widen_bf16(at, to, n);
         return true;
     }
     for (int64_t i = 0; i < n; i++, at += info->bytes)

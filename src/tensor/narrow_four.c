@@ -36,12 +36,16 @@ const float *narrow_four_values(DType type)
 
 /* ---- codes ---- */
 
-static uint8_t nf4_code(const float *threshold, float y)
+enum { PIECE = 64 /* even */, NF4_ZERO = 7 };
+
+/* Codes of n <= PIECE values: threshold by threshold, so that values become vectors. */
+static void nf4_codes(const float *threshold, const float *y, int32_t *code, int64_t n)
 {
-    int code = 0;
-    for (int i = 0; i < 15; i++)
-        code += y > threshold[i];
-    return (uint8_t)code;
+    for (int64_t i = 0; i < n; i++)
+        code[i] = 0;
+    for (int t = 0; t < 15; t++)
+        for (int64_t i = 0; i < n; i++)
+            code[i] += y[i] > threshold[t];
 }
 
 /* Codes of FP4 by size. */
@@ -59,6 +63,14 @@ static uint8_t fp4_code(float y)
     return code | (y < 0.0f ? 8 : 0);
 }
 
+/* High nibble first; beside an odd last one lies that of zero. */
+static void put_codes(uint8_t *to, const int32_t *code, int64_t n, int32_t zero)
+{
+    for (int64_t i = 0; i + 1 < n; i += 2)
+        to[i / 2] = (uint8_t)(code[i] << 4 | code[i + 1]);
+    if (n % 2) to[n / 2] = (uint8_t)(code[n - 1] << 4 | zero);
+}
+
 static void narrow_block(DType type, const float *threshold, uint8_t *to, float *absmax,
                          const float *from, int64_t n)
 {
@@ -67,13 +79,18 @@ static void narrow_block(DType type, const float *threshold, uint8_t *to, float 
         if (fabsf(from[i]) > most) most = fabsf(from[i]);
     *absmax = most;
     const float by = 1.0f / (most > 1e-38f ? most : 1e-38f); /* all zeros: code of zero */
-    for (int64_t i = 0; i < n; i++) {
-        const float y = from[i] * by;
-        const uint8_t code = type == DT_NF4 ? nf4_code(threshold, y) : fp4_code(y);
-        if (i % 2)
-            to[i / 2] |= code;
+    for (int64_t k = 0; k < n; k += PIECE) {
+        const int64_t m = n - k < PIECE ? n - k : PIECE;
+        float y[PIECE];
+        int32_t code[PIECE];
+        for (int64_t i = 0; i < m; i++)
+            y[i] = from[k + i] * by;
+        if (type == DT_NF4)
+            nf4_codes(threshold, y, code, m);
         else
-            to[i / 2] = (uint8_t)(code << 4);
+            for (int64_t i = 0; i < m; i++)
+                code[i] = fp4_code(y[i]);
+        put_codes(to + k / 2, code, m, type == DT_NF4 ? NF4_ZERO : 0);
     }
 }
 
@@ -86,7 +103,6 @@ void narrow_four(DType type, uint8_t *to, float *absmax, const float *from, int6
     for (int64_t i = 0; i < n; i += block)
         narrow_block(type, threshold, to + i / 2, absmax++, from + i,
                      n - i < block ? n - i : block);
-    if (n % 2) to[n / 2] |= type == DT_NF4 ? nf4_code(threshold, 0.0f) : 0;
 }
 
 /* ---- eight-bit scales ----------------------------------------------------------------------- */
