@@ -219,6 +219,26 @@ static void sample(Recorder *r, size_t tensors)
     timeline_add(&r->timeline, &point);
 }
 
+const char *recorder_work_name(int index)
+{
+    if (index < 0 || index >= RECORDER_WORK) return NULL;
+    return index < WORK_COUNT ? work_name((WorkClass)index)
+                              : op_kind_name((OpKind)(index - WORK_COUNT));
+}
+
+/* Operation `op` has taken so long. */
+static void note_work(Recorder *r, double seconds)
+{
+    const TraceOp *op = trace_op(&r->plan->trace, r->op);
+    OpTotals *t =
+        &r->work[op->work.class == WORK_MOVE ? WORK_COUNT + op->kind : (int)op->work.class];
+    t->n++;
+    t->flops += op->flops;
+    t->bytes += op->bytes;
+    t->planned_seconds += profile_op_seconds(&r->job->engine->profile, op);
+    t->seconds += seconds;
+}
+
 static SnugStatus on_op(void *self, const Op *op, OpPlaces *places, SnugError *err)
 {
     Recorder *r = self;
@@ -227,12 +247,14 @@ static SnugStatus on_op(void *self, const Op *op, OpPlaces *places, SnugError *e
     const size_t tensors = held_tensors(&r->held, &r->cursor, r->op);
     ledger_set(&r->job->engine->ledger, r->tensor_row, tensors);
     sample(r, tensors);
+    r->op_began = now_seconds();
     return SNUG_OK;
 }
 
 static void on_done(void *self, const Op *op)
 {
     Recorder *r = self;
+    note_work(r, now_seconds() - r->op_began);
     pthread_mutex_lock(&r->lock);
     release(r, r->op);
     pthread_mutex_unlock(&r->lock);

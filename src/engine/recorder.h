@@ -27,6 +27,14 @@ typedef struct SpanState {
     bool told; /* that it is loaded */
 } SpanState;
 
+/** Operations of one class of work (work.h), those that memory limits by their kind. */
+typedef struct OpTotals {
+    int64_t n;
+    double flops, bytes;
+    double planned_seconds, seconds; /**< waiting for weights left out */
+} OpTotals;
+enum { RECORDER_WORK = WORK_COUNT + OP_COUNT };
+
 typedef struct Recorder {
     SnugJob *job;
     const SnugPlan *plan;
@@ -45,6 +53,8 @@ typedef struct Recorder {
     RunHooks inner; /* the follower's */
     HeldCursor cursor;
     int32_t op, n_released;
+    double op_began; /* seconds */
+    OpTotals work[RECORDER_WORK];
     double rss_at;
     size_t rss;
     /* under the lock */
@@ -59,6 +69,9 @@ typedef struct Recorder {
 SNUG_MUST_USE SnugStatus recorder_open(Recorder *recorder, SnugJob *job, const SnugPlan *plan,
                                        double opened, SnugError *err);
 void recorder_close(Recorder *recorder);
+
+/** "gemm", "layer_norm"; NULL beside the end. */
+const char *recorder_work_name(int index);
 
 /** Hooks for the Run around the follower's. */
 RunHooks recorder_hooks(Recorder *recorder, RunHooks inner);

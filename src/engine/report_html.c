@@ -145,6 +145,25 @@ static void add_row(TextBuilder *b, const char *label, const char *tier, size_t 
               mib((double)now), mib((double)peak));
 }
 
+static void add_work(TextBuilder *b, const RunRecord *r)
+{
+    text_addf(b, "<h2>Work</h2><p>Operations by class, waiting left out: what the machine profile "
+                 "foresaw, and what they took.</p><div class=\"wide\"><table><tr><th>class</th>"
+                 "<th>operations</th><th>GFLOP</th><th>GiB touched</th><th>planned s</th>"
+                 "<th>took s</th><th>GFLOP/s</th></tr>\n");
+    for (int i = 0; i < RECORDER_WORK; i++) {
+        const OpTotals *t = &r->recorder->work[i];
+        if (!t->n) continue;
+        text_addf(b,
+                  "<tr><td>%s</td><td>%lld</td><td>%.1f</td><td>%.2f</td><td>%.3f</td>"
+                  "<td>%.3f</td><td>%.1f</td></tr>\n",
+                  recorder_work_name(i), (long long)t->n, t->flops / 1e9, mib(t->bytes) / 1024.0,
+                  t->planned_seconds, t->seconds,
+                  t->seconds > 0 ? t->flops / 1e9 / t->seconds : 0.0);
+    }
+    text_addf(b, "</table></div>\n");
+}
+
 static void open_book(TextBuilder *b)
 {
     text_addf(b, "<div class=\"wide\"><table><tr><th>label</th><th>tier</th><th>at the end</th>"
@@ -203,6 +222,7 @@ void report_add_html(TextBuilder *b, const RunRecord *r)
         report_add_chart(b, r, true);
     }
     add_stages(b, r);
+    add_work(b, r);
     add_ledger(b, r);
     text_addf(b, "<div id=\"tip\"></div>\n");
     add_data(b, r);

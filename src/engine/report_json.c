@@ -91,6 +91,25 @@ static void add_transfers(TextBuilder *b, const RunRecord *r)
     text_addf(b, "]}");
 }
 
+/* ---- work ------------------------------------------------------------------------------------ */
+
+static void add_work(TextBuilder *b, const RunRecord *r)
+{
+    bool first = true;
+    text_addf(b, ",\n\"work\":[");
+    for (int i = 0; i < RECORDER_WORK; i++) {
+        const OpTotals *t = &r->recorder->work[i];
+        if (!t->n) continue;
+        text_addf(b,
+                  "%s{\"name\":\"%s\",\"n\":%lld,\"gflop\":%.4f,\"bytes\":%.0f,"
+                  "\"planned_seconds\":%.5f,\"seconds\":%.5f}",
+                  first ? "\n" : ",\n", recorder_work_name(i), (long long)t->n, t->flops / 1e9,
+                  t->bytes, t->planned_seconds, t->seconds);
+        first = false;
+    }
+    text_addf(b, "]");
+}
+
 /* ---- books ---------------------------------------------------------------------------------- */
 
 static void add_entry(TextBuilder *b, const char *label, const char *tier, size_t now, size_t peak,
@@ -126,6 +145,7 @@ void report_add_json(TextBuilder *b, const RunRecord *r)
     add_measured(b, r);
     add_timeline(b, r);
     add_transfers(b, r);
+    add_work(b, r);
     add_ledger(b, r);
     text_addf(b, "}\n");
 }
