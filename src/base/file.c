@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,6 +120,20 @@ SnugStatus file_pread_all(const File *file, size_t offset, void *to, size_t n, S
 void file_forget(const File *file, size_t offset, size_t n)
 {
     (void)posix_fadvise(file->fd, (off_t)offset, (off_t)n, POSIX_FADV_DONTNEED);
+}
+
+/* Nothing is read through the mapping: it is how the system is asked. */
+bool file_in_cache(const File *file, size_t offset)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (offset >= file->bytes) return false;
+    void *at =
+        mmap(NULL, page, PROT_READ, MAP_SHARED, file->fd, (off_t)(offset & ~(size_t)(page - 1)));
+    if (at == MAP_FAILED) return false;
+    unsigned char in_core = 0;
+    const bool asked = mincore(at, page, &in_core) == 0;
+    (void)munmap(at, page);
+    return asked && (in_core & 1);
 }
 
 SnugStatus file_check_unchanged(const File *file, SnugError *err)

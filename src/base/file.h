@@ -30,6 +30,8 @@ SNUG_MUST_USE SnugStatus file_pread_all(const File *file, size_t offset, void *t
 /** Tell the system that this range will not be read again soon, so that the page cache does not
  *  push others out. A hint; whole pages inside the range only. */
 void file_forget(const File *file, size_t offset, size_t n);
+/** Does the page cache hold the page with that byte? Where the system does not say: no. */
+bool file_in_cache(const File *file, size_t offset);
 /** SNUG_ERR_FILE when size or time of change differ from those at opening. */
 SNUG_MUST_USE SnugStatus file_check_unchanged(const File *file, SnugError *err);
 

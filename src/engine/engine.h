@@ -57,6 +57,7 @@ struct SnugJob {
     struct Resume *resume; /* --checkpoint, else NULL */
     void *prepared;
     size_t *unit_bytes;
+    double cached; /* part of the weights in the page cache when it was prepared */
     /* of the last run */
     SnugFigures figures;
     char *memory_text, *curve_text;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/from_image.h"
+#include "memory/process.h"
 
 #define AT(field) offsetof(CommonRequest, field)
 
@@ -161,6 +162,19 @@ static SnugStatus list_units(SnugJob *job, SnugError *err)
     return SNUG_OK;
 }
 
+/* The page cache may keep the weights if there is room for them beside this run, which takes its
+ * budget or, where that is ample, the weights and half as much again. Otherwise they would push out
+ * what others have there, and be gone before they are read again. */
+static void look_at_cache(SnugJob *job)
+{
+    size_t weights = 0;
+    for (int32_t i = 0; i < job->weights.n_units; i++)
+        weights += job->unit_bytes[i];
+    const size_t ample = weights + weights / 2, ram = job->engine->ram_bytes;
+    job->weights.keep_cached = process_available_bytes() > weights + (ram < ample ? ram : ample);
+    job->cached = weight_table_cached(&job->weights);
+}
+
 SnugStatus job_prepare(SnugJob *job, SnugError *err)
 {
     if (job->prepared) return SNUG_OK;
@@ -177,6 +191,7 @@ SnugStatus job_prepare(SnugJob *job, SnugError *err)
         status = job->pipeline->open(&job->prepared, &job->context, job->request, &job->info, err);
     if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* what is opened here was named as input */
     if (status == SNUG_OK) status = list_units(job, err);
+    if (status == SNUG_OK) look_at_cache(job);
     if (status != SNUG_OK) job_unprepare(job);
     return status;
 }

@@ -2,7 +2,6 @@
 #include "engine/layout.h"
 
 #include "base/size.h"
-#include "memory/process.h"
 
 /* Frames that pass a VAE together keep none from one to the next, and its weights are transformed once for
  * all. Up to FEW_FRAMES that takes less memory whole, up to SOME_FRAMES it may in bands. */
@@ -124,19 +123,16 @@ static double op_seconds(const void *self, const TraceOp *op)
     return profile_op_seconds(self, op);
 }
 
-/* Weights are read again from the page cache if the machine has room for them beside the budget. */
 Costs layout_costs(const SnugPlan *plan)
 {
     const SnugEngine *e = plan->job->engine;
-    size_t weights = 0;
-    for (int32_t i = 0; i < plan->job->weights.n_units; i++)
-        weights += plan->unit_bytes[i];
-    const bool cached = process_available_bytes() > weights + e->ram_bytes;
+    const MachineProfile *p = &e->profile;
     const DeviceMemory *memory = e->device.memory;
-    return (Costs){ .self = &e->profile,
+    return (Costs){ .self = p,
                     .op_seconds = op_seconds,
-                    .first_bytes_per_second = e->profile.disk_cold,
-                    .again_bytes_per_second = cached ? e->profile.disk_warm : e->profile.disk_cold,
+                    .first_bytes_per_second = profile_first_rate(p, plan->job->cached),
+                    .again_bytes_per_second =
+                        plan->job->weights.keep_cached ? p->disk_warm : p->disk_cold,
                     .copy_bytes_per_second = memory ? memory->bytes_per_second : 0 };
 }
 

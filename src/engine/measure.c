@@ -82,20 +82,27 @@ static void attention(OpBench *b, int64_t queries, int64_t keys, int heads, int6
     (void)op_attention(&r, q, k, v, heads, dim, NULL);
 }
 
-static SnugStatus attentions(Measure *m, SnugError *err)
+static SnugStatus attention_curve(Measure *m, int heads, int64_t dim, ProfileCurve *out,
+                                  SnugError *err)
 {
     static const int32_t KEYS[] = { 16, 77, 512, 4096 };
-    ProfileCurve *out = &m->out->work[WORK_ATTENTION];
-    TRY(measure_step(m, "attention", 0.54, err));
     out->n = 0;
     for (size_t i = 0; i < COUNT(KEYS); i++) {
         double seconds;
-        attention(&m->bench, m->quick ? FEW_ROWS : QUERIES, KEYS[i], HEADS, HEAD_DIM);
+        attention(&m->bench, m->quick ? FEW_ROWS : QUERIES, KEYS[i], heads, dim);
         TRY(opbench_seconds(&m->bench, m->least_seconds, &seconds, err));
         add_point(out, KEYS[i], m->bench.op.flops, seconds);
         if (seconds > LONG_CALL_SECONDS) break;
     }
     return SNUG_OK;
+}
+
+static SnugStatus attentions(Measure *m, SnugError *err)
+{
+    ProfileCurve *work = m->out->work;
+    TRY(measure_step(m, "attention", 0.54, err));
+    TRY(attention_curve(m, HEADS, HEAD_DIM, &work[WORK_ATTENTION], err));
+    return attention_curve(m, 2 * HEADS, HEAD_DIM / 2, &work[WORK_ATTENTION_NARROW], err);
 }
 
 /* ---- convolution ---------------------------------------------------------------------------- */
@@ -108,7 +115,9 @@ typedef struct ConvPoint {
 
 /* As video VAEs use them: 3x3x3 with two past frames, projections, halving. Rising channels. */
 static const ConvPoint CONVS[] = {
-    { WORK_CONV_3X3, 96, 32, 32, 3, 3, 1 },     { WORK_CONV_3X3, 96, 96, 96, 3, 3, 1 },
+    { WORK_CONV_3X3, 96, 32, 32, 3, 3, 1 },     { WORK_CONV_3X3, 96, 64, 64, 3, 3, 1 },
+    { WORK_CONV_3X3, 96, 96, 96, 3, 3, 1 },     { WORK_CONV_LOW, 16, 32, 32, 3, 3, 1 },
+    { WORK_CONV_LOW, 16, 128, 128, 3, 3, 1 },   { WORK_CONV_LOW, 16, 512, 512, 3, 3, 1 },
     { WORK_CONV_3X3, 64, 192, 192, 3, 3, 1 },   { WORK_CONV_3X3, 48, 384, 384, 3, 3, 1 },
     { WORK_CONV_POINT, 96, 16, 16, 1, 1, 1 },   { WORK_CONV_POINT, 96, 96, 96, 1, 1, 1 },
     { WORK_CONV_POINT, 64, 384, 384, 1, 1, 1 }, { WORK_CONV, 128, 96, 3, 3, 3, 1 },
@@ -144,12 +153,12 @@ static void conv(OpBench *b, const ConvPoint *p)
 static SnugStatus convs(Measure *m, SnugError *err)
 {
     TRY(measure_step(m, "convolution", 0.6, err));
-    for (int i = 0; i < WORK_COUNT; i++)
-        if (i == WORK_CONV_3X3 || i == WORK_CONV_POINT || i == WORK_CONV) m->out->work[i].n = 0;
+    for (int i = WORK_CONV_3X3; i < WORK_COUNT; i++)
+        m->out->work[i].n = 0;
     for (size_t i = 0; i < COUNT(CONVS); i++) {
         ConvPoint point = CONVS[i];
         double seconds;
-        if (m->quick) point.side /= 2;
+        if (m->quick && point.class != WORK_CONV_LOW) point.side /= 2;
         conv(&m->bench, &point);
         TRY(opbench_seconds(&m->bench, m->least_seconds, &seconds, err));
         const TraceOp row = opbench_row(&m->bench);

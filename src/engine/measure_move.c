@@ -3,7 +3,7 @@
 
 #include "base/size.h"
 
-enum { CHANNELS = 512, MAX_MOVE_IN = 3 };
+enum { CHANNELS = 512, VAE_CHANNELS = 128, MAX_MOVE_IN = 3 };
 
 /* Values per operand: a quarter MiB, and more than caches hold. */
 static const int64_t SIZES[] = { 1 << 16, 1 << 22 };
@@ -42,10 +42,11 @@ static void build_rms_norm(Operands *o, int64_t n)
     (void)n;
     (void)op_rms_norm(o->r, o->x[0], row_weight(o), 1e-6f);
 }
+/* The norm of VAEs, whose rows are short where they are many. */
 static void build_l2_norm(Operands *o, int64_t n)
 {
-    (void)n;
-    (void)op_l2_norm(o->r, o->x[0], row_weight(o), ACT_SILU);
+    const Tensor x = op_reshape(o->r, o->x[0], SHAPE(n / VAE_CHANNELS, VAE_CHANNELS));
+    (void)op_l2_norm(o->r, x, opbench_weight(o->b, DT_F32, SHAPE(VAE_CHANNELS)), ACT_SILU);
 }
 static void build_gated_add(Operands *o, int64_t n)
 {
@@ -113,6 +114,14 @@ static void build_write_rows(Operands *o, int64_t n)
 {
     (void)op_write_rows(o->r, o->x[0], 0, op_rows(o->r, o->x[1], 0, n / CHANNELS / 2));
 }
+/* Rows of a band behind those of the band before, frame by frame. */
+static void build_write_columns(Operands *o, int64_t n)
+{
+    const int64_t row = n / 4;
+    const Tensor to = op_reshape(o->r, o->x[0], SHAPE(4, row));
+    const Tensor from = op_reshape(o->r, o->x[1], SHAPE(4, row));
+    (void)op_write_columns(o->r, to, 0, from, 0, row);
+}
 static void build_patchify(Operands *o, int64_t n)
 {
     (void)op_patchify(o->r, frames(o, n), 1, 2, 2, PATCH_CTHW);
@@ -131,10 +140,11 @@ static void build_dup_up(Operands *o, int64_t n)
 }
 
 static BuildMove *const BUILDERS[] = {
-    build_add,      build_layer_norm, build_rms_norm,     build_l2_norm,          build_gated_add,
-    build_guide,    build_add_weight, build_activation,   build_gated_activation, build_combine,
-    build_clamp,    build_rope,       build_copy,         build_columns,          build_concat,
-    build_patchify, build_write_rows, build_split_frames, build_avg_down,         build_dup_up,
+    build_add,      build_layer_norm, build_rms_norm,      build_l2_norm,          build_gated_add,
+    build_guide,    build_add_weight, build_activation,    build_gated_activation, build_combine,
+    build_clamp,    build_rope,       build_copy,          build_columns,          build_concat,
+    build_patchify, build_write_rows, build_write_columns, build_split_frames,     build_avg_down,
+    build_dup_up,
 };
 
 static SnugStatus point(Measure *m, BuildMove *build, int64_t n, double *seconds, TraceOp *row,

@@ -124,7 +124,8 @@ static void add_profile(TextBuilder *b, const MachineProfile *p)
     if (!p->gemm[DT_F32].n) add_curve(b, "any", &p->work[WORK_GEMM], "FLOP");
     add_curve(b, "narrow", &p->work[WORK_GEMM_NARROW], "FLOP");
     text_addf(b, "attention; at: keys\n");
-    add_curve(b, "attention", &p->work[WORK_ATTENTION], "FLOP");
+    add_curve(b, "128 a head", &p->work[WORK_ATTENTION], "FLOP");
+    add_curve(b, "64 a head", &p->work[WORK_ATTENTION_NARROW], "FLOP");
     text_addf(b, "convolution; at: channels\n");
     for (int i = WORK_CONV_3X3; i <= WORK_CONV; i++)
         add_curve(b, work_name((WorkClass)i), &p->work[i], "FLOP");
@@ -132,8 +133,10 @@ static void add_profile(TextBuilder *b, const MachineProfile *p)
     static const OpKind SHOWN[] = { OP_ADD, OP_COPY, OP_LAYER_NORM, OP_ROPE, OP_ACTIVATION };
     for (size_t i = 0; i < sizeof SHOWN / sizeof SHOWN[0]; i++)
         add_curve(b, op_kind_name(SHOWN[i]), &p->move[SHOWN[i]], "B");
-    text_addf(b, "disk: %.2f GB/s cold, %.2f GB/s from the page cache\n", p->disk_cold / 1e9,
-              p->disk_warm / 1e9);
+    text_addf(b,
+              "weights: %.2f GB/s from the disk, %.2f from the page cache, %.2f when read and "
+              "checked for the first time\n",
+              p->disk_cold / 1e9, p->disk_warm / 1e9, p->disk_first / 1e9);
     text_addf(b, "an operation costs at least %.1f us; forecasts may be off by %.0f %%\n",
               p->op_seconds * 1e6, p->error * 100.0);
 }

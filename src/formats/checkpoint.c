@@ -368,6 +368,13 @@ SnugStatus checkpoint_read(const Checkpoint *c, const Entry *entry, size_t from,
     return error_wrap(err, status, "%s: ", entry->name);
 }
 
+bool checkpoint_in_cache(const Checkpoint *c, const Entry *entry)
+{
+    while (entry->n_parts > 0)
+        entry = entry->parts[entry->n_parts / 2].from;
+    return file_in_cache(c->parts[entry->file].file, entry->offset + entry->bytes / 2);
+}
+
 void checkpoint_forget(const Checkpoint *c, const Entry *entry)
 {
     for (int32_t i = 0; i < entry->n_parts; i++)

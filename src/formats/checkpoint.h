@@ -56,6 +56,8 @@ const char *checkpoint_warnings(const Checkpoint *checkpoint);
 /** Read bytes [from, from + n) of a tensor, C order, as stored. Messages name the tensor. */
 SNUG_MUST_USE SnugStatus checkpoint_read(const Checkpoint *checkpoint, const Entry *entry,
                                          size_t from, size_t n, void *to, SnugError *err);
+/** Does the page cache hold a tensor, by a look at its middle? */
+bool checkpoint_in_cache(const Checkpoint *checkpoint, const Entry *entry);
 /** Let the page cache drop a tensor that was read. */
 void checkpoint_forget(const Checkpoint *checkpoint, const Entry *entry);
 

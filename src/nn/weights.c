@@ -58,10 +58,21 @@ SnugStatus weight_table_read(const WeightTable *table, int32_t unit, size_t from
             TRY(weight_delta_read(b, (float *)(void *)at, err));
         else
             TRY(checkpoint_read(b->checkpoint, b->entry, 0, b->weight.bytes, at, err));
-        checkpoint_forget(b->checkpoint, b->entry);
+        if (!table->keep_cached) checkpoint_forget(b->checkpoint, b->entry);
         TRY(check_finite(b, at, err));
     }
     return SNUG_OK;
+}
+
+double weight_table_cached(const WeightTable *table)
+{
+    double cached = 0, all = 0;
+    for (int32_t i = 0; i < table->n_units; i++)
+        for (const BoundWeight *b = table->units[i].first; b; b = b->next) {
+            all += (double)b->weight.bytes;
+            if (checkpoint_in_cache(b->checkpoint, b->entry)) cached += (double)b->weight.bytes;
+        }
+    return all > 0 ? cached / all : 1.0;
 }
 
 SnugStatus weight_table_read_row(const WeightTable *table, const Weight *weight, int64_t row,

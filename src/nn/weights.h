@@ -45,6 +45,7 @@ typedef struct WeightTable {
     Arena *arena;
     WeightUnit *units;
     int32_t n_units, max_units;
+    bool keep_cached; /**< leave the page cache as reads find it; else they drop what they read */
     char warnings[1024]; /**< lines about tensors that no network asked for */
 } WeightTable;
 
@@ -54,6 +55,8 @@ void weight_table_init(WeightTable *table, Arena *arena);
  *  SNUG_ERR_FILE also when a value is NaN or infinite (looked for once per weight). Threads: any. */
 SNUG_MUST_USE SnugStatus weight_table_read(const WeightTable *table, int32_t unit, size_t from,
                                            size_t bytes, void *to, SnugError *err);
+/** Part of all units' bytes that is in the page cache, 0..1. */
+double weight_table_cached(const WeightTable *table);
 /** Read one row of a by_row weight, in its stored dtype. */
 SNUG_MUST_USE SnugStatus weight_table_read_row(const WeightTable *table, const Weight *weight,
                                                int64_t row, void *to, SnugError *err);

@@ -19,6 +19,7 @@ MachineProfile profile_default(int threads)
     MachineProfile p = { .threads = threads,
                          .op_seconds = 5e-6,
                          .disk_cold = DISK_BYTES,
+                         .disk_first = 2 * DISK_BYTES,
                          .disk_warm = 4 * DISK_BYTES,
                          .error = DEFAULT_ERROR_PERCENT / 100.0 };
     for (int i = 0; i < WORK_COUNT; i++)
@@ -84,7 +85,9 @@ double profile_op_seconds(const MachineProfile *p, const TraceOp *op)
     return p->op_seconds + op->flops * per_flop;
 }
 
-double profile_read_seconds(const MachineProfile *p, double bytes, bool cold)
+/* What comes from the disk waits for it, and costs the rest all the same. */
+double profile_first_rate(const MachineProfile *p, double cached)
 {
-    return bytes / (cold ? p->disk_cold : p->disk_warm);
+    const double from_disk = p->disk_cold < p->disk_first ? p->disk_cold : p->disk_first;
+    return 1.0 / (cached / p->disk_first + (1.0 - cached) / from_disk);
 }

@@ -33,8 +33,10 @@ typedef struct MachineProfile {
     ProfileCurve gemm[DT_COUNT];   /**< WORK_GEMM by stored type; n = 0: as f32 */
     ProfileCurve move[OP_COUNT];   /**< bytes/s of kinds limited by memory, over KiB touched */
     double op_seconds;             /**< what any operation costs, whatever its size */
-    double disk_cold, disk_warm; /**< bytes/s of reading weights: from disk, from the page cache */
-    double error;                /**< a forecast f means f / (1 + error) .. f * (1 + error) */
+    double disk_cold;              /**< bytes/s of reading weights from the disk */
+    double disk_first;             /**< from the page cache, every value looked at */
+    double disk_warm;              /**< from the page cache */
+    double error;                  /**< a forecast f means f / (1 + error) .. f * (1 + error) */
 } MachineProfile;
 
 /** Rates of a usual machine of today, for want of better ones. */
@@ -44,8 +46,8 @@ void profile_scale_threads(MachineProfile *profile, int threads);
 
 /** Seconds one recorded operation takes when nothing else runs. */
 double profile_op_seconds(const MachineProfile *profile, const TraceOp *op);
-/** Seconds to read `bytes` of weights; `cold`: not in the page cache. */
-double profile_read_seconds(const MachineProfile *profile, double bytes, bool cold);
+/** Bytes/s of the first read of weights of which that part (0..1) is in the page cache. */
+double profile_first_rate(const MachineProfile *profile, double cached);
 
 /** Text of a profile as profile_read takes it; `when` is a date for people. */
 void profile_write(TextBuilder *to, const MachineProfile *profile, const char *when);

@@ -8,13 +8,15 @@
 #include "compute/op.h"
 
 typedef enum WorkClass {
-    WORK_MOVE = 0,    /**< limited by memory: all kinds that are not below */
-    WORK_GEMM,        /**< linear layer; size: rows of x */
-    WORK_GEMM_NARROW, /**< one with fewer than WORK_WIDE inputs or outputs; size: rows of x */
-    WORK_ATTENTION,   /**< size: keys */
-    WORK_CONV_3X3,    /**< 3x3 in space, stride 1, WORK_CONV_CHANNELS and more; size: channels */
-    WORK_CONV_POINT,  /**< 1x1 in space; size: channels */
-    WORK_CONV,        /**< any other convolution; size: channels */
+    WORK_MOVE = 0,         /**< limited by memory: all kinds that are not below */
+    WORK_GEMM,             /**< linear layer; size: rows of x */
+    WORK_GEMM_NARROW,      /**< one with fewer than WORK_WIDE inputs or outputs; size: rows of x */
+    WORK_ATTENTION,        /**< size: keys */
+    WORK_ATTENTION_NARROW, /**< with heads of fewer than WORK_HEAD values; size: keys */
+    WORK_CONV_3X3,   /**< 3x3 in space, stride 1, WORK_CONV_CHANNELS and more; size: channels */
+    WORK_CONV_LOW,   /**< the same on fewer than WORK_CONV_TILES tiles of 4x4; size: channels */
+    WORK_CONV_POINT, /**< 1x1 in space; size: channels */
+    WORK_CONV,       /**< any other convolution; size: channels */
     WORK_COUNT
 } WorkClass;
 
@@ -25,7 +27,7 @@ typedef struct OpWork {
     int32_t size;  /**< >= 1 */
 } OpWork;
 
-enum { WORK_WIDE = 512, WORK_CONV_CHANNELS = 32 };
+enum { WORK_WIDE = 512, WORK_CONV_CHANNELS = 32, WORK_CONV_TILES = 64, WORK_HEAD = 96 };
 
 OpWork work_of(const Op *op);
 /** "gemm", "conv_3x3"; never NULL for a valid class. */

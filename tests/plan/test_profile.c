@@ -74,7 +74,8 @@ TEST(profile, memory_bound_operations_cost_bytes_and_a_start)
     p.op_seconds = 0.25;
     const TraceOp op = { .kind = OP_ADD, .bytes = 1e9 };
     CHECK(fabs(profile_op_seconds(&p, &op) - 0.75) < 1e-12);
-    CHECK(profile_read_seconds(&p, 1e9, true) > profile_read_seconds(&p, 1e9, false));
+    CHECK(profile_first_rate(&p, 0.0) < profile_first_rate(&p, 0.5));
+    CHECK(fabs(profile_first_rate(&p, 1.0) / p.disk_first - 1.0) < 1e-12);
 }
 
 TEST(profile, other_thread_counts_scale_rates_and_widen_the_error)
