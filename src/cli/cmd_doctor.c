@@ -197,6 +197,17 @@ static void on_step(void *context, const SnugEvent *e)
         (void)fprintf(stderr, "%5.1f s  %s\n", e->seconds, e->stage);
 }
 
+/* Neighbours make this machine look slower than it is. */
+static void warn_if_busy(const SnugEngine *engine)
+{
+    double load;
+    if (getloadavg(&load, 1) != 1 || load < 0.5 * snug_engine_threads(engine)) return;
+    (void)fprintf(stderr,
+                  "snug: other programs keep this machine busy (load %.1f, %d threads measured): "
+                  "measure again when it is idle\n",
+                  load, snug_engine_threads(engine));
+}
+
 static int measure(SnugEngine *engine, const Words *w)
 {
     char folder[PATHS_MAX];
@@ -207,6 +218,7 @@ static int measure(SnugEngine *engine, const Words *w)
                       strerror(errno));
         return 1;
     }
+    warn_if_busy(engine);
     paths_folder(folder, w->profile);
     const SnugMeasureOptions options = { .path = w->profile,
                                          .disk_folder = w->disk ? w->disk : folder,

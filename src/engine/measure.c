@@ -158,7 +158,7 @@ static SnugStatus convs(Measure *m, SnugError *err)
     for (size_t i = 0; i < COUNT(CONVS); i++) {
         ConvPoint point = CONVS[i];
         double seconds;
-        if (m->quick && point.class != WORK_CONV_LOW) point.side /= 2;
+        if (m->quick && point.side >= 64) point.side /= 2;
         conv(&m->bench, &point);
         TRY(opbench_seconds(&m->bench, m->least_seconds, &seconds, err));
         const TraceOp row = opbench_row(&m->bench);
@@ -177,7 +177,7 @@ SnugStatus measure_work(Measure *m, SnugError *err)
 /* ---- how good it is ------------------------------------------------------------------------- */
 
 /* Least error that a forecast admits to: other processes, heat, what lies between operations. */
-static const double LEAST_ERROR = 0.10;
+static const double LEAST_ERROR = 0.10, MOST_ERROR = 9.0;
 
 static SnugStatus see_error(Measure *m, double *worst, SnugError *err)
 {
@@ -214,6 +214,6 @@ SnugStatus measure_error(Measure *m, SnugError *err)
     attention(&m->bench, 256, 1500, 16, 64);
     TRY(see_error(m, &worst, err));
     const double error = exp(worst) - 1.0;
-    m->out->error = error > LEAST_ERROR ? error : LEAST_ERROR;
+    m->out->error = error < LEAST_ERROR ? LEAST_ERROR : error > MOST_ERROR ? MOST_ERROR : error;
     return SNUG_OK;
 }
