@@ -1,6 +1,7 @@
 /* constraints.c  Words to constraints; docs/MEMORY.md says what each means. */
 #include "engine/constraints.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,4 +100,28 @@ SnugStatus constraints_parse(PlanConstraints *out, const ConstraintRequest *r, S
     TRY(parse_switch("vae-slicing", r->vae_slicing, &out->vae_slicing, err));
     TRY(parse_switch("attention-slicing", r->attention_slicing, &out->attention_slicing, err));
     return check(out, err);
+}
+
+const char *constraints_costly(const PlanConstraints *c, char *to, size_t room)
+{
+    const struct {
+        bool given;
+        const char *name;
+    } rows[] = { { c->largest, "--memory-mode beefy" },
+                 { c->offload == OFFLOAD_NONE, "--offload none" },
+                 { c->offload == OFFLOAD_MODEL, "--offload model" },
+                 { c->unload == UNLOAD_NEVER, "--auto-unload=off" },
+                 { c->vae_tiling == SWITCH_OFF, "--vae-tiling=off" },
+                 { c->vae_slicing == SWITCH_OFF, "--vae-slicing=off" },
+                 { c->attention_slicing == SWITCH_OFF, "--attention-slicing=off" } };
+    size_t n = 0;
+    to[0] = '\0';
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (!rows[i].given) continue;
+        const int more = snprintf(to + n, room - n, "%s%s", n ? ", " : "with ", rows[i].name);
+        if (more < 0 || (size_t)more >= room - n) break;
+        n += (size_t)more;
+    }
+    if (n && room - n > 2) memcpy(to + n, ": ", 3);
+    return to;
 }

@@ -2,6 +2,8 @@
 #ifndef ENGINE_CONSTRAINTS_H
 #define ENGINE_CONSTRAINTS_H
 
+#include <stddef.h>
+
 #include "base/error.h"
 #include "plan/constraints.h"
 
@@ -15,5 +17,8 @@ typedef struct ConstraintRequest {
 /** SNUG_ERR_ARG names an unknown word with those there are, or two switches that contradict. */
 SNUG_MUST_USE SnugStatus constraints_parse(PlanConstraints *out, const ConstraintRequest *request,
                                            SnugError *err);
+
+/** "with --offload none, --vae-tiling=off: " for those that ask for memory, "" without; returns `to`. */
+const char *constraints_costly(const PlanConstraints *constraints, char *to, size_t room);
 
 #endif

@@ -162,6 +162,21 @@ static SnugStatus list_units(SnugJob *job, SnugError *err)
     return SNUG_OK;
 }
 
+static SnugStatus check_request(SnugJob *job, SnugError *err)
+{
+    const CommonRequest *c = &job->common;
+    TRY(constraints_parse(&job->constraints, &c->constraints, err));
+    if (job->constraints.text_encoder_on_host && job->engine->device.memory)
+        return error_set(err, SNUG_ERR_ARG,
+                         "--text-encoder-device cpu: on device %s all networks run on the device; "
+                         "the text encoder's weights leave it when its stage ends",
+                         job->engine->device.name);
+    if (c->report && c->output && strcmp(c->report, c->output) == 0)
+        return error_set(err, SNUG_ERR_ARG, "--report and --output name the same file, %s",
+                         c->report);
+    return SNUG_OK;
+}
+
 /* The page cache may keep the weights if there is room for them beside this run, which takes its
  * budget or, where that is ample, the weights and half as much again. Otherwise they would push out
  * what others have there, and be gone before they are read again. */
@@ -178,7 +193,7 @@ static void look_at_cache(SnugJob *job)
 SnugStatus job_prepare(SnugJob *job, SnugError *err)
 {
     if (job->prepared) return SNUG_OK;
-    TRY(constraints_parse(&job->constraints, &job->common.constraints, err));
+    TRY(check_request(job, err));
     job->info = (PipelineInfo){ 0 };
     weight_table_init(&job->weights, &job->arena);
     job->context = (PipelineContext){ .heap = job->engine->heap,

@@ -50,6 +50,12 @@ int layout_candidates(const SnugJob *job, RunKnobs out[LAYOUT_MAX_CANDIDATES])
             out[n] = WAYS[way].knobs;
             out[n++].chunk_rows = rows;
         }
+        if (c->attention_slicing == SWITCH_ON && n < LAYOUT_MAX_CANDIDATES &&
+            (info->rows + 3) / 4 <
+                LEAST_CHUNK) { /* few rows: the switch wants two chunks at least */
+            out[n] = WAYS[way].knobs;
+            out[n++].chunk_rows = info->rows > 1 ? (info->rows + 1) / 2 : 1;
+        }
     }
     n += group_heads(job, out + n);
     RunKnobs way[LAYOUT_MAX_WAYS];

@@ -221,10 +221,11 @@ static void name_budget(const SnugPlan *plan, const Search *search, char *to, si
 
 static SnugStatus refuse(SnugPlan *plan, const Search *search, SnugError *err)
 {
-    char budget[400], others[800];
+    char switches[160], budget[400], others[800];
+    constraints_costly(&plan->job->constraints, switches, sizeof switches);
     name_budget(plan, search, budget, sizeof budget);
     plan_alternatives(plan, &search->room, others, sizeof others);
-    return error_set(err, SNUG_ERR_BUDGET, "%s%s", budget, others);
+    return error_set(err, SNUG_ERR_BUDGET, "%s%s%s", switches, budget, others);
 }
 
 LayoutRoom plan_room(SnugPlan *plan)

@@ -36,8 +36,8 @@ static void add_stage(TextBuilder *b, const SnugPlan *p, int32_t i)
     text_addf(b, ",\"tensor_bytes\":%zu,\"weight_bytes\":%zu}", v->peak_tensors, v->peak_weights);
     add_weights(b, w, v);
     text_addf(b,
-              ",\"begin_seconds\":%.3f,\"seconds\":%.3f,\"seconds_low\":%.3f,"
-              "\"seconds_high\":%.3f,\"stall_seconds\":%.3f,\"gflop\":%.3f}",
+              ",\"begin_seconds\":%.6f,\"seconds\":%.6f,\"seconds_low\":%.6f,"
+              "\"seconds_high\":%.6f,\"stall_seconds\":%.6f,\"gflop\":%.6f}",
               v->begin_seconds, w->seconds, w->seconds / error, w->seconds * error,
               w->stall_seconds, v->flops / 1e9);
 }
@@ -65,8 +65,8 @@ void plan_add_json(TextBuilder *b, const SnugPlan *p)
               f->process_peak_bytes, p->placement.top, p->placement.live, f->moved_bytes,
               f->bound_bytes);
     text_addf(b,
-              "\"seconds\":%.3f,\"seconds_low\":%.3f,\"seconds_high\":%.3f,\"error\":%.3f,"
-              "\"measured_profile\":%s,\"stall_seconds\":%.3f,\"gflop\":%.3f,",
+              "\"seconds\":%.6f,\"seconds_low\":%.6f,\"seconds_high\":%.6f,\"error\":%.3f,"
+              "\"measured_profile\":%s,\"stall_seconds\":%.6f,\"gflop\":%.6f,",
               f->seconds, f->seconds / (1 + f->error), f->seconds * (1 + f->error), f->error,
               e->profile.measured ? "true" : "false", f->stall_seconds, f->flops / 1e9);
     add_knobs(b, &p->knobs);

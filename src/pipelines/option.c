@@ -165,9 +165,11 @@ SnugStatus option_parse_bytes(const char *text, size_t *out, SnugError *err)
                   { "tb", 1e12 } };
     char *end;
     const double value = strtod(text, &end);
+    const size_t digits = strspn(text, "0123456789.");
+    const bool plain = digits > 0 && (size_t)(end - text) == digits; /* no hex, 1e9, nan */
     while (*end == ' ')
         end++;
-    for (size_t i = 0; end != text && i < sizeof UNITS / sizeof UNITS[0]; i++) {
+    for (size_t i = 0; plain && i < sizeof UNITS / sizeof UNITS[0]; i++) {
         if (strcasecmp(end, UNITS[i].suffix) != 0) continue;
         const double bytes = value * UNITS[i].bytes;
         if (!(bytes >= 1.0) || bytes > 1e18) break;

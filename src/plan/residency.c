@@ -456,16 +456,56 @@ static size_t smallest_slab(const Work *w)
     return most;
 }
 
+/* The same where the caller wants weights to stay: beside each floor all units of the stage and,
+ * if none may be read twice, those that stages before and after it use. 0: nothing is asked for. */
+static size_t slab_that_keeps(Work *w)
+{
+    const PlanConstraints *c = w->task->constraints;
+    const bool never = c && (c->unload == UNLOAD_NEVER || c->largest);
+    if (!never && !(c && (c->offload == OFFLOAD_NONE || c->offload == OFFLOAD_MODEL))) return 0;
+    const size_t units = (size_t)w->task->n_units + 1;
+    int32_t *first = arena_array(&w->arena, units, sizeof *first); /* stage + 1 */
+    int32_t *last = arena_array(&w->arena, units, sizeof *last);
+    int32_t *seen = arena_array(&w->arena, units, sizeof *seen);
+    if (!first || !last || !seen) return 0;
+    for (int32_t s = 0; s < w->uses->n_stages; s++)
+        for (int32_t i = w->uses->stage_first[s]; i < w->uses->stage_first[s + 1]; i++) {
+            const int32_t unit = w->uses->list[i].unit;
+            if (!first[unit]) first[unit] = s + 1;
+            last[unit] = s + 1;
+        }
+    size_t most = 0;
+    for (int32_t s = 0; s < w->uses->n_stages; s++) {
+        size_t top = w->task->floor[s];
+        for (int32_t i = w->uses->stage_first[s]; i < w->uses->stage_first[s + 1]; i++)
+            seen[w->uses->list[i].unit] = s + 1;
+        for (int32_t unit = 0; unit < w->task->n_units; unit++)
+            if (seen[unit] == s + 1 ||
+                (never && first[unit] && first[unit] < s + 1 && last[unit] > s + 1))
+                top += w->task->unit_bytes[unit];
+        if (top > most) most = top;
+    }
+    return most;
+}
+
+static size_t slab_that_does(Work *w)
+{
+    const size_t least = smallest_slab(w), keeps = slab_that_keeps(w);
+    return keeps > least ? keeps : least;
+}
+
 static SnugStatus make(Work *w, SnugError *err)
 {
     if (!take_tables(w)) return error_set(err, SNUG_ERR_MEMORY, "no memory to plan the weights");
     for (int32_t s = 0; s < w->uses->n_stages; s++)
         if (!plan_stage(w, s)) {
-            w->top = smallest_slab(w);
+            w->top = slab_that_does(w);
             return error_set(err, SNUG_ERR_BUDGET, "the weights of stage %d do not fit", s);
         }
-    if (!keeps_constraints(w))
+    if (!keeps_constraints(w)) {
+        w->top = slab_that_does(w);
         return error_set(err, SNUG_ERR_BUDGET, "the weights cannot stay as asked for");
+    }
     for (int32_t s = 0; s < w->uses->n_stages; s++) {
         StageWeights *x = &w->out->stages[s];
         if (w->task->floor[s] > w->top) w->top = w->task->floor[s];
