@@ -115,7 +115,7 @@ SnugStatus snug_job_create_from_image(SnugJob **out, SnugEngine *engine, const c
     if (status == SNUG_OK) return SNUG_OK;
     snug_job_free(*out);
     *out = NULL;
-    /* an option in a file that does not parse is the file's mistake */
-    if (status == SNUG_ERR_ARG) status = SNUG_ERR_FILE;
+    /* a file that is not there, or an option in it that does not parse: the file's mistake */
+    if (status == SNUG_ERR_ARG || status == SNUG_ERR_IO) status = SNUG_ERR_FILE;
     return error_wrap(err, status, "--from-image %s: ", path);
 }

@@ -115,28 +115,37 @@ static const ImageSpelling *find_spelling(const Checkpoint *c, const ImageNetwor
     return NULL;
 }
 
-/* The folder's word, where there is one, is better than what shapes tell. */
-static SnugStatus configure(ImageModel *m, ImageFile *f, const ImageNetwork *network,
-                            ImagePart *out, SnugError *err)
+/* A document that lives as long as the model. */
+static SnugStatus keep_document(ImageModel *m, JsonDoc *doc, SnugError *err)
 {
-    Component *c = NULL;
-    if (m->dir && model_dir_has(m->dir, network->name) &&
-        model_dir_component(m->dir, network->name, &c, NULL) == SNUG_OK &&
-        json_kind(c->config) == JSON_KIND_OBJECT) {
-        out->config = c->config;
-        return SNUG_OK;
-    }
-    JsonDoc *doc = NULL;
-    TRY(network->config(&doc, m->arena->heap, (WanTensors){ f->weights, &out->names }, err));
     ImageFile *keeper = arena_take(m->arena, sizeof *keeper);
     if (!keeper) {
         json_close(doc);
-        return error_set(err, SNUG_ERR_MEMORY, "%s: no memory to open it", f->path);
+        return error_set(err, SNUG_ERR_MEMORY, "%s: no memory to open it", m->path);
     }
     *keeper = (ImageFile){ .path = "", .config = doc, .next = m->files };
     m->files = keeper;
+    return SNUG_OK;
+}
+
+/* The folder's word, where there is one, is better than what shapes tell. Its weights may be absent. */
+static SnugStatus configure(ImageModel *m, ImageFile *f, const ImageNetwork *network,
+                            ImagePart *out, SnugError *err)
+{
+    JsonDoc *doc = NULL;
+    const char *path = NULL;
+    if (m->dir) {
+        path = arena_printf(m->arena, "%s/%s/config.json", m->paths->model, network->name);
+        if (!path) return error_set(err, SNUG_ERR_MEMORY, "%s: no memory to open it", f->path);
+    }
+    if (path && file_type(path) == FILE_REGULAR)
+        TRY(json_open(&doc, m->arena->heap, path, err));
+    else {
+        TRY(network->config(&doc, m->arena->heap, (WanTensors){ f->weights, &out->names }, err));
+        out->published = true;
+    }
+    TRY(keep_document(m, doc, err));
     out->config = json_root(doc);
-    out->published = true;
     return SNUG_OK;
 }
 
