@@ -60,8 +60,9 @@ def make(*words):
 def make_model(folder, model):
     """Original layout; the text encoder is a sparse file of zeros: it takes no room, and as long as any other."""
     if not os.path.exists(os.path.join(folder, ".whole")):
-        make(model, folder, "--layout", "original", "--sparse", "--dtype", "F16")
-        make(os.path.join(folder, "config.json"), folder, "--layout", "original", "--dtype", "F16")
+        words = ("--layout", "original", "--dtype", "F16", "--shards", "1")
+        make(model, folder, *words, "--sparse")
+        make(os.path.join(folder, "config.json"), folder, *words)
         make("vae-2.1" if model == "t2v-1.3b" else "vae-2.2", folder, "--layout", "original")
         open(os.path.join(folder, ".whole"), "w", encoding="utf-8").close()
     return folder
@@ -78,7 +79,7 @@ def make_pipeline(folder):
     """Diffusers layout for PyTorch's whole request."""
     if not os.path.exists(os.path.join(folder, ".whole")):
         make("t2v-1.3b", folder, "--sparse")
-        make(os.path.join(folder, "transformer", "config.json"), folder)
+        make(os.path.join(folder, "transformer", "config.json"), os.path.join(folder, "transformer"))
         make("vae-2.1", folder)
         open(os.path.join(folder, ".whole"), "w", encoding="utf-8").close()
     return folder
