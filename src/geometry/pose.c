@@ -95,6 +95,10 @@ SnugStatus pose_from_matrix(Pose *out, const double m[16], SnugError *err)
         if (!isfinite(m[i]))
             return error_set(err, SNUG_ERR_FILE, "element [%d, %d] is NaN or infinite", i / 4,
                              i % 4);
+    for (int i = 0; i < 3; i++)
+        if (fabs(m[4 * i + 3]) > POSE_MAX_PLACE)
+            return error_set(err, SNUG_ERR_FILE, "element [%d, 3] is %g, a place can be up to %g",
+                             i, m[4 * i + 3], POSE_MAX_PLACE);
     for (int i = 0; i < 4; i++)
         if (fabs(m[12 + i] - (i == 3)) > POSE_TOLERANCE)
             return error_set(err, SNUG_ERR_FILE,

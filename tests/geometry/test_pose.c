@@ -81,6 +81,7 @@ static void check_refused(int at, double value, const char *complaint)
 TEST(pose, matrices_that_are_no_motion_are_refused)
 {
     check_refused(3, NAN, "[0, 3] is NaN");
+    check_refused(7, -2e9, "element [1, 3] is -2e+09, a place can be up to 1e+09");
     check_refused(10, INFINITY, "[2, 2] is NaN or infinite");
     check_refused(12, 0.5, "the last row");
     check_refused(15, 2.0, "the last row");
