@@ -154,6 +154,7 @@ static void end_run(Streams *s)
 static void add_stream(Streams *s, const char *name)
 {
     s->n++;
+    if (s->last && strcmp(s->last, name) == 0) return; /* another piece of the same block */
     if (s->last && counts_up(s->last, name)) {
         s->several = true;
         s->last = name;
