@@ -21,7 +21,8 @@ typedef enum PlanUnload {
 /** Where weights live while their stage runs (--offload). */
 typedef enum PlanOffload {
     OFFLOAD_FREE = 0,  /**< the plan decides (auto) */
-    OFFLOAD_NONE,      /**< a stage's weights are all resident on the device while it runs */
+    OFFLOAD_NONE,      /**< a weight stays from its first use in a stage to its last: none is
+                            read twice while a stage runs */
     OFFLOAD_MODEL,     /**< as none, and given up at the stage's end (implies UNLOAD_ALWAYS): one
                             whole model on the device at a time */
     OFFLOAD_SEQUENTIAL /**< no unit stays: every use of a unit streams it again, least memory */

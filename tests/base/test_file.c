@@ -324,3 +324,25 @@ TEST(outfile, says_that_the_disk_is_full)
     outfile_close(file);
     heap_free(heap);
 }
+
+TEST(file, tells_what_the_page_cache_holds)
+{
+    Heap *heap = heap_create();
+    const char *path = scratch_path("cached");
+    FILE *out = fopen(path, "wb");
+    CHECK(out != NULL);
+    for (int i = 0; i < 5000; i++)
+        CHECK(fputc('x', out) == 'x');
+    CHECK_INT(fclose(out), 0);
+    File *file;
+    SnugError err;
+    CHECK_INT(file_open(&file, heap, path, &err), SNUG_OK);
+    char byte;
+    CHECK_INT(file_pread_all(file, 4999, &byte, 1, &err), SNUG_OK);
+    CHECK(file_in_cache(file, 0));
+    CHECK(file_in_cache(file, 4999));
+    CHECK(!file_in_cache(file, 5000)); /* past the end */
+    CHECK(!file_in_cache(file, SIZE_MAX));
+    file_close(file);
+    heap_free(heap);
+}

@@ -87,7 +87,7 @@ class Report(Case):
         self.assertEqual([s["name"] for s in measured["stages"]], [s["name"] for s in plan["stages"]])
         columns = report["timeline"]["columns"]
         points = [dict(zip(columns, p)) for p in report["timeline"]["points"]]
-        self.assertGreater(len(points), 3)
+        self.assertGreater(len(points), 1)
         for a, b in zip(points, points[1:]):
             self.assertLessEqual(a["seconds"], b["seconds"])
             self.assertEqual(a["last_op"] + 1, b["first_op"])

@@ -79,3 +79,14 @@ TEST(constraints, contradictions_name_both_switches)
     CHECK(parsed((ConstraintRequest){ .offload = "model", .auto_unload = "on" }).offload ==
           OFFLOAD_MODEL);
 }
+
+TEST(constraints, those_that_ask_for_memory_are_named_and_cut_to_their_room)
+{
+    char text[160], small[12];
+    const PlanConstraints none = { .smallest = true, .vae_tiling = SWITCH_ON };
+    CHECK_TEXT(constraints_costly(&none, text, sizeof text), "");
+    const PlanConstraints two = { .offload = OFFLOAD_NONE, .vae_tiling = SWITCH_OFF };
+    CHECK_TEXT(constraints_costly(&two, text, sizeof text),
+               "with --offload none, --vae-tiling=off: ");
+    CHECK(strlen(constraints_costly(&two, small, sizeof small)) < sizeof small);
+}

@@ -14,14 +14,28 @@ static OpWork work_linear(int64_t rows, int64_t k, int64_t n, DType type)
     return work_of(&op);
 }
 
-static OpWork work_conv(int64_t cin, int64_t cout, int kernel, int stride)
+static Op conv_on(int64_t side, int64_t cin, int64_t cout, int kernel, int stride)
 {
     Op op = { .kind = OP_CONV, .n_in = 1 };
-    op.in[0] = (Tensor){ .dtype = DT_F32, .shape = SHAPE(1, 64, 64, cin) };
-    op.out = (Tensor){ .dtype = DT_F32, .shape = SHAPE(1, 64, 64, cout) };
+    op.in[0] = (Tensor){ .dtype = DT_F32, .shape = SHAPE(1, side, side, cin) };
+    op.out = (Tensor){ .dtype = DT_F32, .shape = SHAPE(1, side, side, cout) };
     op.arg.conv = (ConvGeometry){
         .kt = 1, .kh = kernel, .kw = kernel, .stride = stride, .stride_t = 1, .groups = 1
     };
+    return op;
+}
+
+static OpWork work_conv(int64_t cin, int64_t cout, int kernel, int stride)
+{
+    const Op op = conv_on(64, cin, cout, kernel, stride);
+    return work_of(&op);
+}
+
+static OpWork work_attention(int64_t keys, int64_t head_dim)
+{
+    Op op = { .kind = OP_ATTENTION, .n_in = 3, .arg.attention = { .heads = 4 } };
+    op.arg.attention.head_dim = head_dim;
+    op.in[1] = (Tensor){ .dtype = DT_F32, .shape = SHAPE(keys, 4 * head_dim) };
     return work_of(&op);
 }
 
@@ -36,8 +50,22 @@ TEST(work, classes_follow_shapes)
     CHECK_INT(work_conv(96, 3, 3, 1).class, WORK_CONV);
     CHECK_INT(work_conv(96, 96, 3, 2).class, WORK_CONV);
     CHECK_INT(work_conv(96, 96, 1, 1).class, WORK_CONV_POINT);
+    CHECK_INT(work_attention(77, 128).class, WORK_ATTENTION);
+    CHECK_INT(work_attention(77, 64).class, WORK_ATTENTION_NARROW);
+    CHECK_INT(work_attention(77, 64).size, 77);
     const Op add = { .kind = OP_ADD, .n_in = 2 };
     CHECK_INT(work_of(&add).class, WORK_MOVE);
+}
+
+TEST(work, low_pictures_are_a_class_of_their_own_and_bands_count_as_their_picture)
+{
+    Op op = conv_on(28, 96, 96, 3, 1); /* 7 x 7 tiles */
+    CHECK_INT(work_of(&op).class, WORK_CONV_LOW);
+    op.arg.conv.image_h = 512; /* a band of a tall picture */
+    op.arg.conv.image_w = 28;
+    CHECK_INT(work_of(&op).class, WORK_CONV_3X3);
+    op = conv_on(29, 96, 96, 3, 1); /* 8 x 8 */
+    CHECK_INT(work_of(&op).class, WORK_CONV_3X3);
 }
 
 static TraceOp gemm_op(int32_t rows, DType type)
