@@ -36,6 +36,9 @@ Tensor op_linear_add(Run *r, Tensor y, Tensor x, const Weight *weight, const Wei
 /** op_linear_add for y that is outputs first .. first + cols(y) of the layer. */
 Tensor op_linear_add_part(Run *r, Tensor y, Tensor x, const Weight *weight, const Weight *bias,
                           int64_t first);
+/** x [R.., K] * weight [K, N] -> [R.., N], for the few matrices that files keep the other way round;
+ *  not made for speed. */
+Tensor op_linear_turned(Run *r, Tensor x, const Weight *weight);
 /** Rows ids[0..n) of table [V, C] (a by_row weight) -> [n, C]. `ids` must outlive the run. */
 Tensor op_embed(Run *r, const Weight *table, const int32_t *ids, int64_t n);
 

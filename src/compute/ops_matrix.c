@@ -108,6 +108,21 @@ Tensor op_linear_add_part(Run *r, Tensor y, Tensor x, const Weight *weight, cons
     return linear_add(r, y, x, weight, bias, ACT_NONE, first);
 }
 
+Tensor op_linear_turned(Run *r, Tensor x, const Weight *weight)
+{
+    Op op = op_like(OP_LINEAR_TURNED, x);
+    if (!op_require(r, OP_LINEAR_TURNED,
+                    tensor_exists(x) && weight && weight->shape.rank == 2 &&
+                        weight->shape.dim[0] == tensor_cols(x),
+                    "the weight needs a row for each column of the input", x))
+        return NO_TENSOR;
+    op.out.shape.dim[op.out.shape.rank - 1] = weight->shape.dim[1];
+    op.n_weights = 1;
+    op.weight[0] = weight;
+    op.flops = 2.0 * (double)tensor_rows(x) * (double)shape_count(weight->shape);
+    return run_op(r, &op);
+}
+
 Tensor op_embed(Run *r, const Weight *table, const int32_t *ids, int64_t n)
 {
     Op op = { .kind = OP_EMBED, .in_place = -1, .n_weights = 1, .weight = { table } };

@@ -87,7 +87,10 @@ void clip_text_weights(ClipText *m, Weights *w)
     m->final_norm[0] = weights_tensor(w, "weight", SHAPE(cfg->dim));
     m->final_norm[1] = weights_tensor(w, "bias", SHAPE(cfg->dim));
     weights_prefix(w, "%s", "");
-    if (cfg->projection_dim)
+    if (cfg->projection_dim && cfg->turned)
+        m->turned =
+            weights_tensor(w, "text_projection.weight", SHAPE(cfg->dim, cfg->projection_dim));
+    else if (cfg->projection_dim)
         weights_linear(w, &m->projection, "text_projection", cfg->dim, cfg->projection_dim,
                        NO_BIAS);
 }
@@ -122,7 +125,10 @@ static void finish(Run *r, const ClipText *m, ClipTextPrompt *p)
     const int64_t row = clip_text_pooled_row(&m->cfg, p->ids, p->n);
     p->pooled = op_layer_norm(r, op_rows(r, p->last, row, 1), m->final_norm[0], m->final_norm[1],
                               m->cfg.eps);
-    if (m->cfg.projection_dim) p->pooled = nn_linear(r, p->pooled, &m->projection);
+    if (m->turned)
+        p->pooled = op_linear_turned(r, p->pooled, m->turned);
+    else if (m->cfg.projection_dim)
+        p->pooled = nn_linear(r, p->pooled, &m->projection);
 }
 
 void clip_text_encode(Run *r, const ClipText *m, int n_prompts, ClipTextPrompt *prompts)

@@ -14,6 +14,7 @@ typedef struct ClipTextConfig {
     int64_t vocab, dim, ffn_dim, positions;
     int64_t projection_dim; /**< of CLIPTextModelWithProjection; 0: none */
     int64_t eos;            /**< as the file says it: 2 means "the greatest id" */
+    bool turned;            /**< the projection is stored [dim, projection_dim], as OpenCLIP does */
     int heads, layers;
     Activation activation;
     float eps;
@@ -28,6 +29,7 @@ typedef struct ClipText {
     ClipTextConfig cfg;
     const Weight *embedding, *positions, *final_norm[2];
     Linear projection;
+    const Weight *turned; /**< the same, as OpenCLIP stores it */
     ClipTextLayer layer[CLIP_TEXT_MAX_LAYERS];
 } ClipText;
 

@@ -346,3 +346,30 @@ TEST(ops_picture, means_scales_and_batch_norms_are_what_they_say)
         CHECK_CLOSE(got, want, n, 2e-4); /* variances near 0 make values of some hundreds */
     }
 }
+
+/* ---- a matrix the other way round ---- */
+
+static int64_t turned(Eager *e, const int64_t *a, float *out)
+{
+    Tensor t = eager_input(e, x, SHAPE(a[0], a[1]));
+    return take(e, op_linear_turned(&e->run, t, eager_weight(e, weight, SHAPE(a[1], a[2]))), out);
+}
+
+/* 100 products of up to 2, one rounding each */
+TEST(ops_picture, a_matrix_stored_the_other_way_round)
+{
+    static const int64_t CASES[][3] = { { 1, 1, 1 }, { 3, 7, 17 }, { 2, 100, 33 } };
+    static float got[MAX], want[MAX];
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        const int64_t *a = CASES[i], n = a[0] * a[2];
+        fill();
+        CHECK_INT(both(turned, a, got), n);
+        for (int64_t p = 0; p < n; p++) {
+            double sum = 0.0;
+            for (int64_t k = 0; k < a[1]; k++)
+                sum += (double)x[p / a[2] * a[1] + k] * (double)weight[k * a[2] + p % a[2]];
+            want[p] = (float)sum;
+        }
+        CHECK_CLOSE(got, want, n, 2e-5);
+    }
+}

@@ -14,6 +14,7 @@ static CpuExec *const EXEC[OP_COUNT] = {
 static CpuWorkspace *const SPACE[OP_COUNT] = {
     [OP_LINEAR] = cpu_space_linear,
     [OP_LINEAR_ADD] = cpu_space_linear,
+    [OP_LINEAR_TURNED] = cpu_space_linear_turned,
     [OP_EMBED] = cpu_space_embed,
     [OP_ATTENTION] = cpu_space_attention,
     [OP_CONV] = cpu_space_conv,

@@ -25,7 +25,7 @@ typedef size_t CpuWorkspace(const CpuDevice *cpu, const Op *op);
 CpuWorkspace cpu_space_linear, cpu_space_embed, cpu_space_attention, cpu_space_conv,
     cpu_space_vectors, cpu_space_modulation, cpu_space_rope, cpu_space_group_moments,
     cpu_space_group_norm, cpu_space_resize, cpu_space_window, cpu_space_deform, cpu_space_mean,
-    cpu_space_batch_norm;
+    cpu_space_batch_norm, cpu_space_linear_turned;
 
 enum { CPU_ALIGN = 64 };
 

@@ -5,6 +5,7 @@
 #include "compute/cpu/widen.h"
 
 #include <math.h>
+#include <string.h>
 
 size_t cpu_space_linear(const CpuDevice *cpu, const Op *op)
 {
@@ -55,6 +56,43 @@ SnugStatus cpu_exec_linear_add(Call *c)
     if (g.bias) g.bias += first;
     cpu_gemm(&c->cpu->kernels, c->cpu->pool, &g,
              call_scratch(c, cpu_gemm_scratch_bytes(pool_threads(c->cpu->pool))));
+    return SNUG_OK;
+}
+
+/* ---- stored the other way round ---- */
+
+enum { TURNED_ROWS = COMBINE_MAX - 1 };
+
+size_t cpu_space_linear_turned(const CpuDevice *cpu, const Op *op)
+{
+    (void)cpu;
+    return size_align((size_t)(TURNED_ROWS * tensor_cols(op->out)) * sizeof(float), CPU_ALIGN);
+}
+
+/* y = 1 y + x0 w0 + x1 w1 + ..: one chain of fma over the rows of the weight, from zeros. */
+SnugStatus cpu_exec_linear_turned(Call *c)
+{
+    const Op *op = c->op;
+    const int64_t k = tensor_cols(op->in[0]), n = tensor_cols(op->out);
+    const Stored w = call_matrix(c, 0, k, n);
+    float *wide = call_scratch(c, cpu_space_linear_turned(c->cpu, op));
+    for (int64_t row = 0; row < tensor_rows(op->in[0]); row++) {
+        const float *x = (const float *)c->at->in[0] + row * k;
+        float *y = (float *)c->at->out + row * n;
+        memset(y, 0, (size_t)n * sizeof *y);
+        for (int64_t first = 0; first < k; first += TURNED_ROWS) {
+            const float *from[COMBINE_MAX] = { y };
+            float coef[COMBINE_MAX] = { 1.0f };
+            int terms = 1;
+            for (int64_t i = first; i < k && terms < COMBINE_MAX; i++, terms++) {
+                float *to = wide + (terms - 1) * n;
+                widen_row(to, &w, i, 0, n);
+                from[terms] = to;
+                coef[terms] = x[i];
+            }
+            c->cpu->kernels.combine(y, from, coef, terms, n);
+        }
+    }
     return SNUG_OK;
 }
 
