@@ -22,8 +22,7 @@ typedef struct SdxlPrompt {
 /** ControlNet and the picture it looks at. */
 typedef struct SdxlControl {
     Controlnet net;
-    Component *files; /**< opened here; NULL: the model's own folder has them */
-    float *picture;   /**< [height, width, 3] in 0..1, in the network's order of colours */
+    float *picture; /**< [height, width, 3] in 0..1, in the network's order of colours */
     float scale;
     double start, end; /**< part of the steps in which it works */
     UnetContext context[2];
@@ -51,6 +50,13 @@ bool sdxl_knows(ImageModel *model);
 SNUG_MUST_USE SnugStatus sdxl_open(ImageJob *job, SnugError *err);
 SNUG_MUST_USE SnugStatus sdxl_prepare(ImageJob *job, PipelineInfo *info, SnugError *err);
 void sdxl_close(ImageJob *job);
+
+extern const ImageNetwork SDXL_UNET, SDXL_CONTROLNET;
+/** Find and bind UNet, text encoders and VAE, and see that they fit (sdxl_networks.c). */
+SNUG_MUST_USE SnugStatus sdxl_networks_open(SdxlJob *job, SnugError *err);
+/** How a file spells a UNet or ControlNet of this shape: the original's numbers depend on it. */
+SNUG_MUST_USE SnugStatus sdxl_networks_names(const SdxlJob *job, const UnetConfig *cfg,
+                                             ImagePart *part, SnugError *err);
 
 /** Open a ControlNet, if the request names one (sdxl_control.c). */
 SNUG_MUST_USE SnugStatus sdxl_control_open(SdxlJob *job, SnugError *err);

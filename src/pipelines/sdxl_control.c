@@ -6,19 +6,6 @@
 #include "media/resize.h"
 #include "pipelines/sdxl.h"
 
-static const char *const CLASSES[] = { "ControlNetModel", NULL };
-
-static SnugStatus find_files(SdxlJob *j, SdxlControl *c, ImagePart *part, SnugError *err)
-{
-    const char *path = j->image->request->controlnet;
-    if (!path) return image_model_part(&j->image->model, "controlnet", CLASSES, part, err);
-    TRY(component_open(&c->files, j->image->context->heap, path, NULL, err));
-    if (!c->files->weights || json_kind(c->files->config) != JSON_KIND_OBJECT)
-        return error_set(err, SNUG_ERR_FILE, "%s: no folder of a ControlNet", path);
-    *part = (ImagePart){ .path = path, .weights = c->files->weights, .config = c->files->config };
-    return SNUG_OK;
-}
-
 /* Skips and middle must fit the UNet's, and both are told the same. */
 static SnugStatus check_fit(const SdxlJob *j, const UnetConfig *c, const char *path, SnugError *err)
 {
@@ -58,10 +45,12 @@ SnugStatus sdxl_control_open(SdxlJob *j, SnugError *err)
     if (c->start >= c->end)
         return error_set(err, SNUG_ERR_ARG, "--control-start %g is not before --control-end %g",
                          c->start, c->end);
-    TRY(find_files(j, c, &part, err));
+    TRY(image_model_network(&j->image->model, &SDXL_CONTROLNET, q->controlnet, &part, err));
     TRY(controlnet_config_read(&c->net.cfg, part.config, err));
     TRY(check_fit(j, &c->net.cfg.unet, part.path, err));
+    TRY(sdxl_networks_names(j, &c->net.cfg.unet, &part, err));
     weights_begin(&w, j->image->context->weights, part.weights, "controlnet");
+    if (part.names.n_rows || part.names.prefix) weights_names(&w, &part.names);
     controlnet_weights(&c->net, &w);
     return weights_end(&w, err);
 }
@@ -69,7 +58,6 @@ SnugStatus sdxl_control_open(SdxlJob *j, SnugError *err)
 void sdxl_control_close(SdxlJob *j)
 {
     if (!j->control) return;
-    component_close(j->control->files);
     heap_give(j->image->context->heap, j->control->picture);
     j->control = NULL;
 }

@@ -1,5 +1,4 @@
-/* sdxl_open.c  From a request to an SdxlJob: networks, settings, tokens. */
-#include <stdio.h>
+/* sdxl_open.c  From a request to an SdxlJob: settings, tokens, schedule. */
 #include <string.h>
 
 #include "base/error.h"
@@ -9,82 +8,8 @@
 
 bool sdxl_knows(ImageModel *model)
 {
-    return model->class_name && text_starts(model->class_name, "StableDiffusionXL");
-}
-
-/* ---- networks ------------------------------------------------------------------------------- */
-
-static SnugStatus open_encoder(SdxlJob *j, int e, SnugError *err)
-{
-    static const char *const FIRST[] = { "CLIPTextModel", "CLIPTextModelWithProjection", NULL };
-    static const char *const SECOND[] = { "CLIPTextModelWithProjection", NULL };
-    const char *name = e ? "text_encoder_2" : "text_encoder";
-    ImagePart p;
-    Weights w;
-    TRY(image_model_part(&j->image->model, name, e ? SECOND : FIRST, &p, err));
-    TRY(clip_text_config_read(&j->clip[e].cfg, p.config, e == 1, err));
-    weights_begin(&w, j->image->context->weights, p.weights, name);
-    clip_text_weights(&j->clip[e], &w);
-    weights_prefix(&w, "%s", "");
-    if (e == 0) weights_ignore(&w, "text_projection.weight"); /* only the second is projected */
-    return weights_end(&w, err);
-}
-
-static SnugStatus open_vae(SdxlJob *j, SnugError *err)
-{
-    static const char *const CLASSES[] = { "AutoencoderKL", NULL };
-    ImagePart p;
-    Weights w;
-    TRY(image_model_part(&j->image->model, "vae", CLASSES, &p, err));
-    TRY(autoencoder_kl_config_read(&j->vae.cfg, p.config, err));
-    weights_begin(&w, j->image->context->weights, p.weights, "vae");
-    autoencoder_kl_weights(&j->vae, &w, j->image->task != IMAGE_TXT2IMG);
-    return weights_end(&w, err);
-}
-
-static SnugStatus open_unet(SdxlJob *j, SnugError *err)
-{
-    static const char *const CLASSES[] = { "UNet2DConditionModel", NULL };
-    ImagePart p;
-    Weights w;
-    TRY(image_model_part(&j->image->model, "unet", CLASSES, &p, err));
-    TRY(unet_config_read(&j->unet.trunk.cfg, p.config, err));
-    const UnetConfig *u = &j->unet.trunk.cfg;
-    if (!u->add_dim)
-        return error_set(err, SNUG_ERR_FILE,
-                         "%s: this UNet takes no picture size and text of width %lld: it is of "
-                         "Stable Diffusion 1 or 2, not of SDXL",
-                         p.path, (long long)u->cross_dim);
-    weights_begin(&w, j->image->context->weights, p.weights, "unet");
-    sdxl_unet_weights(&j->unet, &w);
-    return weights_end(&w, err);
-}
-
-static SnugStatus check_fit(const SdxlJob *j, SnugError *err)
-{
-    const UnetConfig *u = &j->unet.trunk.cfg;
-    const ClipTextConfig *first = &j->clip[0].cfg, *second = &j->clip[1].cfg;
-    const char *path = j->image->model.path;
-    if (u->in_channels == 2 * j->vae.cfg.z + 1)
-        return error_set(err, SNUG_ERR_ARG,
-                         "%s is built for inpainting (the UNet takes %lld channels), which snug "
-                         "does not run for SDXL",
-                         path, (long long)u->in_channels);
-    if (u->in_channels != j->vae.cfg.z || u->out_channels != j->vae.cfg.z)
-        return error_set(
-            err, SNUG_ERR_FILE, "%s: the UNet takes %lld channels and gives %lld, the VAE has %lld",
-            path, (long long)u->in_channels, (long long)u->out_channels, (long long)j->vae.cfg.z);
-    if (u->cross_dim != first->dim + second->dim || u->pooled_dim != second->projection_dim)
-        return error_set(err, SNUG_ERR_FILE,
-                         "%s: the UNet takes text of width %lld and %lld, the encoders give %lld + "
-                         "%lld and %lld",
-                         path, (long long)u->cross_dim, (long long)u->pooled_dim,
-                         (long long)first->dim, (long long)second->dim,
-                         (long long)second->projection_dim);
-    if (first->positions != second->positions)
-        return error_set(err, SNUG_ERR_FILE, "%s: the encoders take %lld and %lld tokens", path,
-                         (long long)first->positions, (long long)second->positions);
-    return SNUG_OK;
+    if (model->class_name) return text_starts(model->class_name, "StableDiffusionXL");
+    return image_model_holds(model, &SDXL_UNET, model->paths->transformer);
 }
 
 /* As the pipelines of diffusers have it. */
@@ -114,11 +39,7 @@ SnugStatus sdxl_open(ImageJob *job, SnugError *err)
         return error_set(err, SNUG_ERR_ARG, "%s is an SDXL model: inpaint needs a FLUX.1 model",
                          job->model.path);
     TRY(sdxl_schedule_choose(job, &config, &sampler, err));
-    for (int e = 0; e < SDXL_ENCODERS; e++)
-        TRY(open_encoder(j, e, err));
-    TRY(open_vae(j, err));
-    TRY(open_unet(j, err));
-    TRY(check_fit(j, err));
+    TRY(sdxl_networks_open(j, err));
     TRY(sdxl_control_open(j, err));
     job->settings = published(j, sampler);
     return SNUG_OK;
@@ -131,12 +52,19 @@ void sdxl_close(ImageJob *job)
 
 /* ---- prompts -------------------------------------------------------------------------------- */
 
+/* The published tokenizers are one but for their padding, "!" being the first id of the second's. */
+static int32_t padding(const SdxlJob *j, int e, const Tokenizer *t)
+{
+    const ImagePaths *paths = &j->image->request->paths;
+    if (e == 1 && !paths->tokenizer_2 && !j->image->model.dir) return 0;
+    return tokenizer_pad_id(t) >= 0 ? tokenizer_pad_id(t) : tokenizer_eos_id(t);
+}
+
 /* Ids of a text, padded to `length`. */
 static SnugStatus tokenise(const SdxlJob *j, const Tokenizer *t, const char *text, int64_t length,
-                           int64_t vocab, const int32_t **out, SnugError *err)
+                           int32_t pad, int64_t vocab, const int32_t **out, SnugError *err)
 {
     Arena *arena = j->image->context->arena;
-    const int32_t pad = tokenizer_pad_id(t) >= 0 ? tokenizer_pad_id(t) : tokenizer_eos_id(t);
     int32_t *ids = NULL, *all = arena_array(arena, (size_t)length, sizeof *all);
     int64_t n = 0;
     if (!all) return error_set(err, SNUG_ERR_MEMORY, "no memory for a prompt");
@@ -160,7 +88,8 @@ static SnugStatus tokenise_all(SdxlJob *j, int e, const Tokenizer *t, SnugError 
     for (int p = 0; p < (j->guided ? 2 : 1); p++) {
         SdxlPrompt *prompt = &j->prompt[p];
         if (!prompt->zeros)
-            TRY(tokenise(j, t, text[p], prompt->n, j->clip[e].cfg.vocab, &prompt->ids[e], err));
+            TRY(tokenise(j, t, text[p], prompt->n, padding(j, e, t), j->clip[e].cfg.vocab,
+                         &prompt->ids[e], err));
     }
     return SNUG_OK;
 }
@@ -169,7 +98,9 @@ static SnugStatus tokenise_all(SdxlJob *j, int e, const Tokenizer *t, SnugError 
 static SnugStatus encode_prompts(SdxlJob *j, SnugError *err)
 {
     const ImagePaths *paths = &j->image->request->paths;
-    const char *const given[SDXL_ENCODERS] = { paths->tokenizer, paths->tokenizer_2 };
+    const bool one = !j->image->model.dir && !paths->tokenizer_2;
+    const char *const given[SDXL_ENCODERS] = { paths->tokenizer,
+                                               one ? paths->tokenizer : paths->tokenizer_2 };
     const int64_t positions = j->clip[0].cfg.positions;
     bool zeros = true;
     if (json_kind(j->image->model.index) == JSON_KIND_OBJECT)
