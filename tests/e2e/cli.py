@@ -676,7 +676,8 @@ class Budget(Case):
                 digests.add(digest)
                 slabs.append(plan["slab_bytes"])
         self.assertEqual(len(digests), 1)
-        self.assertLessEqual(slabs[0], slabs[-1])
+        for small, ample in zip(slabs[:2], slabs[-2:]):  # as many threads: their workspaces count, too
+            self.assertLessEqual(small, ample)
 
     def test_a_refusal_reads_no_weights(self):
         """A file with holes instead of weights is refused for the budget, not for what it holds."""
