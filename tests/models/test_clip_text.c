@@ -2,6 +2,7 @@
  * layer by layer. */
 #include "net.h"
 
+#include "models/clip_names.h"
 #include "models/clip_text.h"
 
 /* Residual values of a few units after three blocks; each is a sum of up to 77 rounded terms in
@@ -64,14 +65,24 @@ static void compare(void *context, const char *name, int64_t index, Tensor t, co
 }
 
 /* `whole`: all 77 rows, else what lies behind the end token is left out. */
+/* OpenCLIP's names, in a file with other networks. */
+static const char OPEN[] = "golden/clip_text/open";
+
 static void check_folder(const char *folder, bool projected, bool whole)
 {
     static Case c;
+    NameMap names = CLIP_NAMES_OPEN;
+    const bool open = strcmp(folder, OPEN) == 0;
     c = (Case){ .swapped = !whole };
     net_open(&c.net, folder, "model.safetensors", "taps.safetensors");
     CHECK_INT(clip_text_config_read(&c.m.cfg, net_config(&c.net), projected, &c.net.err), SNUG_OK);
     weights_begin(&c.net.weights, &c.net.table, c.net.checkpoint, "text_encoder");
+    names.prefix = "conditioner.embedders.1.model.";
+    c.m.cfg.turned = open;
+    if (open) weights_names(&c.net.weights, &names);
     clip_text_weights(&c.m, &c.net.weights);
+    weights_prefix(&c.net.weights, "%s", "");
+    if (open) weights_ignore(&c.net.weights, "logit_scale");
     if (weights_end(&c.net.weights, &c.net.err) != SNUG_OK) fail_msg("%s", c.net.err.text);
     CHECK_TEXT(c.net.table.warnings, "");
     const float *ids = net_golden(&c.net, "ids", NULL);
@@ -94,6 +105,7 @@ TEST(clip_text, equals_the_reference)
     check_folder("golden/clip_text/quick", false, true);
     check_folder("golden/clip_text/projected", true, true);
     check_folder("golden/clip_text/old", false, true);
+    check_folder(OPEN, true, true);
 }
 
 TEST(clip_text, what_follows_the_end_token_may_be_left_out)
@@ -101,6 +113,7 @@ TEST(clip_text, what_follows_the_end_token_may_be_left_out)
     check_folder("golden/clip_text/quick", false, false);
     check_folder("golden/clip_text/projected", true, false);
     check_folder("golden/clip_text/old", false, false);
+    check_folder(OPEN, true, false);
 }
 
 static void refuse(const char *json, const char *what)

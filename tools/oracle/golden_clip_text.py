@@ -33,6 +33,19 @@ CASES = {
         kind=CLIPTextModel,
         config=dict(hidden_size=20, intermediate_size=24, num_hidden_layers=1, num_attention_heads=5, eos_token_id=2, layer_norm_eps=1e-6),
     ),
+    # as bigG in single files: OpenCLIP's names, in a file with other networks
+    "open": dict(
+        kind=CLIPTextModelWithProjection,
+        config=dict(
+            hidden_size=12,
+            intermediate_size=20,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            projection_dim=10,
+            hidden_act="gelu",
+            eos_token_id=END,
+        ),
+    ),
 }
 
 
@@ -54,6 +67,34 @@ def long_names(folder):
     save_file(dict(tensors, **{"text_model.embeddings.position_ids": torch.arange(N)[None]}), path)
 
 
+OPEN = [("encoder.layers.", "transformer.resblocks."), ("layer_norm1", "ln_1"), ("layer_norm2", "ln_2"), ("mlp.fc1", "mlp.c_fc"),
+        ("mlp.fc2", "mlp.c_proj"), ("self_attn.out_proj", "attn.out_proj"), ("final_layer_norm", "ln_final"),
+        ("embeddings.token_embedding.weight", "token_embedding.weight"), ("embeddings.position_embedding.weight", "positional_embedding")]
+
+
+def open_names(tensors):
+    """q, k and v in one matrix, the projection the other way round."""
+    out = {}
+    for name, t in tensors.items():
+        stem, leaf = name.removeprefix("text_model.").rsplit(".", 1)
+        if stem.endswith(("k_proj", "v_proj")):
+            continue
+        if stem.endswith("q_proj"):
+            t = torch.cat([tensors[name.replace("q_proj", f"{x}_proj")] for x in "qkv"])
+            stem, leaf = stem.replace("self_attn.q_proj", "attn"), f"in_proj_{leaf}"
+        new = "text_projection" if stem == "text_projection" else f"{stem}.{leaf}"
+        for ours, theirs in OPEN:
+            new = new.replace(ours, theirs)
+        out[new] = (t.T if stem == "text_projection" else t).contiguous()
+    return out
+
+
+def in_a_larger_file(folder):
+    path = os.path.join(folder, "model.safetensors")
+    tensors = {"conditioner.embedders.1.model." + k: v for k, v in open_names(load_file(path)).items()}
+    save_file(dict(tensors, **{"conditioner.embedders.1.model.logit_scale": torch.ones(()), "other.weight": torch.ones(2)}), path)
+
+
 def make_case(folder, kind, config, seed):
     config = CLIPTextConfig(vocab_size=END + 1, max_position_embeddings=N, bos_token_id=END - 1, pad_token_id=0, **config)
     gains = {"token_embedding.weight": 4.0, "position_embedding.weight": 2.0, "q_proj.weight": 1.5}
@@ -61,6 +102,8 @@ def make_case(folder, kind, config, seed):
     model.save_pretrained(folder)
     if os.path.basename(folder) == "old":
         long_names(folder)
+    if os.path.basename(folder) == "open":
+        in_a_larger_file(folder)
     ids = inputs(seed + 1)
     out = model(ids, output_hidden_states=True)
     tensors = {f"hidden.{i}": h for i, h in enumerate(out.hidden_states)}
