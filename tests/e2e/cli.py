@@ -722,6 +722,26 @@ class Convert(Case):
         done = self.snug(*words, "--frames", 1, "--steps", 1, "--output", self.output)
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_quantised_weights_take_a_lora_as_their_values_do(self):
+        source = os.path.join(GOLDEN, "t2v", "model", "transformer")
+        lora = os.path.join(TESTS, "golden", "lora", "peft.safetensors")
+        seen = []
+        for chain in (["nf4"], ["nf4", "f32"], ["int8"], ["int8", "f32"]):
+            model, part = self.model("t2v"), source
+            for i, form in enumerate(chain):
+                to = self.path(f"step{i}.safetensors")
+                self.assertEqual(self.snug("convert", part, to, "--to", form, "--all").returncode, 0)
+                part = to
+            shutil.copy(part, os.path.join(model, "transformer", "diffusion_pytorch_model.safetensors"))
+            words = ["run", "wan-t2v", "--model", model, "--prompt", "x", "--size", "32x32", "--lora", lora + ":0.8"]
+            done = self.snug(*words, "--frames", 5, "--steps", 2, "--output", self.output)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(self.output, "rb") as f:
+                seen.append(f.read())
+        self.assertEqual(seen[0], seen[1])
+        self.assertEqual(seen[2], seen[3])
+        self.assertNotEqual(seen[0], seen[2])
+
     def test_usage_and_bad_input(self):
         self.assertEqual(self.snug("convert", "--help").returncode, 0)
         self.assertEqual(self.snug("convert").returncode, 2)
