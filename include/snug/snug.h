@@ -279,9 +279,10 @@ SNUG_API SNUG_MUST_USE SnugStatus snug_models_verify(SnugVerified *out, const ch
                                                      const volatile int *cancel, SnugError *err);
 
 typedef struct SnugConvertOptions {
-    const char *input;  /**< weight file, index of shards, or a folder with one of them */
-    const char *output; /**< ".safetensors" or ".gguf" */
-    const char *form;   /**< "nf4", "q4_k", ...: snug_convert_form */
+    const char *input; /**< weight file, index of shards, or a folder with one of them */
+    /** ".safetensors", ".gguf", or a folder: with config.json, as diffusers and transformers load it */
+    const char *output;
+    const char *form; /**< "nf4", "q4_k", ...: snug_convert_form */
     const char *const
         *keep; /**< [n_keep] tensors with one of these in their names stay as they are */
     int n_keep;

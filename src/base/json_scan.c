@@ -462,6 +462,11 @@ bool json_scan_skip(JsonScan *scan)
     return true;
 }
 
+size_t json_scan_place(const JsonScan *s)
+{
+    return s->at;
+}
+
 SnugStatus json_scan_end(JsonScan *scan)
 {
     if (scan->status == SNUG_OK && scan->value_due) (void)json_scan_skip(scan);

@@ -90,6 +90,9 @@ bool json_scan_f64(JsonScan *scan, double *out);
 /** Read over one value of any kind, checking its grammar. */
 bool json_scan_skip(JsonScan *scan);
 
+/** Offset in the text of what was not read yet. */
+size_t json_scan_place(const JsonScan *scan);
+
 /** Report a fault of meaning at the current place; sticky like the others. Returns false. */
 __attribute__((format(printf, 3, 4))) bool json_scan_fail(JsonScan *scan, Fault fault,
                                                           const char *what, ...);

@@ -22,7 +22,9 @@ static int usage(FILE *to, int code)
         to,
         "usage: snug convert INPUT OUTPUT --to FORM [options]\n\n"
         "  INPUT             weight file, index of shards (.json), or a folder with one of them\n"
-        "  OUTPUT            name ending in .safetensors or .gguf\n"
+        "  OUTPUT            name ending in .safetensors or .gguf; or a folder (name ending in /), "
+        "which\n"
+        "                    gets config.json too, as diffusers and transformers load it\n"
         "  --to FORM         see below\n"
         "  --keep TEXT       tensors with this in their names stay as they are (several times)\n"
         "  --all             quantise embeddings, first and last layers, too\n"

@@ -1,5 +1,6 @@
 /* convert.c  A conversion: open, choose, read once for scales of scales, write, make visible. */
 #include "engine/convert.h"
+#include "engine/convert_folder.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -19,7 +20,9 @@ typedef struct Job {
     const SnugConvertOptions *options;
     Heap *heap;
     Arena arena;
-    const char *input;
+    const char *input, *output; /* files */
+    bool folder;                /* the output was named as one */
+    OutFile *config;            /* beside the weights, in a folder */
     Checkpoint *checkpoint;
     const ConvertForm *form;
     bool gguf;
@@ -108,7 +111,7 @@ SnugStatus convert_find_input(const char **out, Arena *arena, const char *path, 
 /* The result must not replace what it is read from. */
 static SnugStatus check_apart(const Job *j, SnugError *err)
 {
-    const char *path = j->options->output;
+    const char *path = j->output;
     File *there;
     if (file_type(path) != FILE_REGULAR || file_open(&there, j->heap, path, NULL) != SNUG_OK)
         return SNUG_OK;
@@ -127,10 +130,13 @@ static SnugStatus choose_form(Job *j, SnugError *err)
     if (!j->form)
         return error_set(err, SNUG_ERR_ARG, "\"%.50s\" is no form that weights are converted to",
                          o->form ? o->form : "");
-    j->gguf = text_ends(o->output, ".gguf");
-    if (!j->gguf && !text_ends(o->output, ".safetensors"))
+    j->folder = convert_folder_is(o->output);
+    j->gguf = !j->folder && text_ends(o->output, ".gguf");
+    if (!j->gguf && !j->folder && !text_ends(o->output, ".safetensors"))
         return error_set(err, SNUG_ERR_ARG,
-                         "%s: the output's name ends in neither .safetensors nor .gguf", o->output);
+                         "%s: the output is no folder, and its name ends in neither .safetensors "
+                         "nor .gguf",
+                         o->output);
     if (!j->gguf && convert_form_needs_gguf(j->form))
         return error_set(err, SNUG_ERR_ARG, "%s: only GGUF files (.gguf) hold %s", o->output,
                          j->form->name);
@@ -228,15 +234,19 @@ static SnugStatus write_all(Job *j, SnugError *err)
 {
     EntryNote *notes;
     int32_t n_notes;
-    TRY(convert_plan_items(&j->plan, &j->arena, j->options->shard_bytes, j->options->output, err));
+    TRY(convert_plan_items(&j->plan, &j->arena, j->options->shard_bytes, j->output, err));
     TRY(make_notes(j, &j->arena, &notes, &n_notes, err));
-    TRY(convert_sink_open(&j->work.sink, &j->arena, &j->plan, j->options->output, j->gguf, j->form,
-                          notes, n_notes, err));
+    TRY(convert_sink_open(&j->work.sink, &j->arena, &j->plan, j->output, j->gguf, j->form, notes,
+                          n_notes, err));
     for (int32_t i = 0; i < j->plan.n; i++)
         TRY(convert_tensor(&j->work, &j->plan.tensors[i], err));
     for (int32_t i = 0; i < checkpoint_n_files(j->checkpoint); i++)
         TRY(file_check_unchanged(checkpoint_file(j->checkpoint, i), err));
-    return convert_sink_commit(&j->work.sink, err);
+    if (j->folder)
+        TRY(convert_folder_config(&j->config, &j->arena, j->options->output, j->input, j->form,
+                                  &j->plan, err));
+    TRY(convert_sink_commit(&j->work.sink, err));
+    return j->config ? outfile_commit(j->config, err) : SNUG_OK;
 }
 
 static SnugStatus run(Job *j, SnugEventFunction *on_event, void *context, SnugError *err)
@@ -246,6 +256,8 @@ static SnugStatus run(Job *j, SnugEventFunction *on_event, void *context, SnugEr
     TRY(choose_form(j, err));
     TRY(convert_find_input(&j->input, &j->arena, o->input, err));
     TRY(checkpoint_open(&j->checkpoint, j->heap, j->input, NULL, err));
+    j->output = o->output;
+    if (j->folder) TRY(convert_folder_file(&j->output, &j->arena, o->output, j->input, err));
     TRY(check_apart(j, err));
     TRY(convert_plan_init(&j->plan, &j->arena, j->checkpoint, j->form, &choice, j->gguf, err));
     TRY(prepare(j, err));
@@ -276,6 +288,7 @@ SnugStatus snug_convert(SnugConverted *out, const SnugConvertOptions *options,
     SnugStatus status = run(&j, on_event, context, err);
     if (status == SNUG_OK && out) tell(&j, out);
     if (status == SNUG_ERR_IO && !j.checkpoint) status = SNUG_ERR_FILE; /* the input */
+    outfile_close(j.config);
     convert_sink_close(&j.work.sink);
     pool_free(j.work.pool);
     checkpoint_close(j.checkpoint);

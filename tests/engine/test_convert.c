@@ -319,6 +319,50 @@ TEST(convert, a_folder_with_one_model_is_enough)
     CHECK_HAS(err.text, "no weights");
 }
 
+static void check_text(const char *path, const char *want)
+{
+    Heap *heap = heap_create();
+    Arena arena;
+    TextView text;
+    arena_init(&arena, heap, "test");
+    CHECK_INT(file_read_text(&arena, path, 1 << 20, &text, &err), SNUG_OK);
+    CHECK_TEXT(text.at, want);
+    arena_release(&arena);
+    heap_free(heap);
+}
+
+TEST(convert, a_folder_says_how_its_weights_are_quantised)
+{
+    static float values[64 * 64];
+    test_random(values, COUNT(values), -1.0f, 1.0f);
+    (void)files_text("part/config.json",
+                     "{ \"dim\": [1,\n 2],\"n\" : 1e-06,\n \"q\":{\"quantization_config\":1}}");
+    (void)put_matrix("part/model.safetensors", DT_BF16, 64, 64, values);
+    must_convert(files_path("part"), files_path("part_nf4/"), "nf4-plain");
+    check_text(files_path("part_nf4/config.json"),
+               "{\n  \"dim\": [1,\n 2],\n  \"n\": 1e-06,\n"
+               "  \"q\":{\"quantization_config\":1},\n  \"quantization_config\": {\n"
+               "    \"_load_in_4bit\": true,\n    \"_load_in_8bit\": false,\n"
+               "    \"bnb_4bit_compute_dtype\": \"bfloat16\",\n"
+               "    \"bnb_4bit_quant_storage\": \"uint8\",\n"
+               "    \"bnb_4bit_quant_type\": \"nf4\",\n"
+               "    \"bnb_4bit_use_double_quant\": false,\n"
+               "    \"llm_int8_enable_fp32_cpu_offload\": false,\n"
+               "    \"llm_int8_has_fp16_weight\": false,\n    \"llm_int8_skip_modules\": [],\n"
+               "    \"llm_int8_threshold\": 6.0,\n    \"load_in_4bit\": true,\n"
+               "    \"load_in_8bit\": false,\n    \"quant_method\": \"bitsandbytes\"\n  }\n}\n");
+    /* and back: the quantisation is gone */
+    must_convert(files_path("part_nf4"), files_path("part_back/"), "bf16");
+    check_text(files_path("part_back/config.json"), "{\n  \"dim\": [1,\n 2],\n  \"n\": 1e-06,\n"
+                                                    "  \"q\":{\"quantization_config\":1}\n}\n");
+    int64_t n;
+    free(load(files_path("part_back/model.safetensors"), "a.weight", "BF16", &n));
+    (void)files_text("part/config.json", "{\"a\":}");
+    CHECK_INT(convert(files_path("part"), files_path("part_bad/"), "bf16", NULL), SNUG_ERR_FILE);
+    CHECK_HAS(err.text, "config.json: json: ");
+    CHECK(file_type(files_path("part_bad/model.safetensors")) == FILE_ABSENT);
+}
+
 /* ---- what must not happen ---- */
 
 static void check_refused(const char *input, const char *output, const char *form, SnugStatus want,
