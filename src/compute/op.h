@@ -39,6 +39,8 @@ typedef enum PatchOrder {
 
 /** Host side of OP_INPUT: write `count` floats to `to`. */
 typedef void InputFill(void *context, float *to, int64_t count);
+/** Host side of run_take: `count` floats at `from`, which are gone when it returns. */
+typedef SnugStatus OutputTake(void *context, const float *from, int64_t count, SnugError *err);
 
 /** Convolution geometry; weights [Cout, Cin / groups, kt, kh, kw]. */
 typedef struct ConvGeometry {
@@ -65,6 +67,8 @@ typedef union OpArg {
     struct {
         const char *name;
         int64_t index;
+        OutputTake *take; /* NULL: for the outside */
+        void *context;
     } output;
     struct {
         Activation activation;

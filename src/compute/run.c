@@ -43,6 +43,8 @@ static SnugStatus execute(Run *r, const Op *op, const OpPlaces *places)
         TRY(device->execute(device->self, op, places, r->err));
         data = places->staging;
     }
+    OutputTake *take = op->arg.output.take;
+    if (take) return take(op->arg.output.context, data, tensor_count(op->in[0]), r->err);
     return r->hooks->output(r->hooks->self, op, data, r->err);
 }
 
@@ -114,6 +116,14 @@ void run_output(Run *r, const char *name, int64_t index, Tensor t)
     Op op = { .kind = OP_OUTPUT, .in_place = -1, .n_in = 1, .in = { t } };
     op.arg.output.name = name;
     op.arg.output.index = index;
+    (void)run_op(r, &op);
+}
+
+void run_take(Run *r, Tensor t, OutputTake *take, void *context)
+{
+    Op op = { .kind = OP_OUTPUT, .in_place = -1, .n_in = 1, .in = { t } };
+    op.arg.output.take = take;
+    op.arg.output.context = context;
     (void)run_op(r, &op);
 }
 

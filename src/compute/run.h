@@ -102,6 +102,9 @@ void run_block(Run *r);
 Tensor run_input(Run *r, Shape shape, InputFill *fill, void *context);
 /** Hand a tensor to the outside under a static name. */
 void run_output(Run *r, const char *name, int64_t index, Tensor t);
+/** Hand a tensor back to the recipe's owner: `take` is called at once, but never in rehearsal. What
+ *  it leaves behind may come back by run_input; shapes must not depend on it. */
+void run_take(Run *r, Tensor t, OutputTake *take, void *context);
 /** Hand out an intermediate for golden tests and --taps; nothing unless taps are on. */
 void run_tap(Run *r, const char *name, int64_t index, Tensor t);
 

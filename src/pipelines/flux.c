@@ -11,45 +11,64 @@
 
 /* ---- prompts -------------------------------------------------------------------------------- */
 
-typedef struct Told {
-    Tensor text, pooled;
-} Told;
+enum { MOST_PROMPTS = CLIP_TEXT_MAX_PROMPTS };
 
 static int n_prompts(const FluxJob *j)
 {
     return j->guided ? 2 : 1;
 }
 
-static void encode_prompts(Run *r, FluxJob *j, Told *told)
+/* A prompt of one of the jobs. */
+typedef struct Prompt {
+    FluxJob *job;
+    int p;
+} Prompt;
+
+static int list_prompts(Run *r, FluxJob *const *jobs, int n, Prompt *out)
 {
-    const int n = n_prompts(j);
-    ClipTextPrompt clip[2];
-    const int32_t *ids[2];
-    int64_t n_ids[2];
-    Tensor text[2] = { NO_TENSOR, NO_TENSOR };
-    for (int p = 0; p < n; p++) {
-        clip[p] = (ClipTextPrompt){ .ids = j->prompt[p].clip, .n = j->prompt[p].n_clip };
-        ids[p] = j->prompt[p].t5;
-        n_ids[p] = j->prompt[p].n_t5;
+    int all = 0;
+    for (int i = 0; i < n; i++)
+        for (int p = 0; p < n_prompts(jobs[i]) && all <= MOST_PROMPTS; p++, all++)
+            if (all < MOST_PROMPTS) out[all] = (Prompt){ jobs[i], p };
+    if (all > MOST_PROMPTS)
+        (void)run_fail(r, SNUG_ERR_INTERNAL, "more than %d prompts at once", MOST_PROMPTS);
+    return all;
+}
+
+void flux_encode_prompts(Run *r, FluxJob *const *jobs, int n_jobs)
+{
+    Prompt all[MOST_PROMPTS];
+    ClipTextPrompt clip[MOST_PROMPTS];
+    const int32_t *ids[MOST_PROMPTS];
+    int64_t n_ids[MOST_PROMPTS];
+    Tensor text[MOST_PROMPTS] = { NO_TENSOR };
+    const int n = list_prompts(r, jobs, n_jobs, all);
+    if (!run_ok(r)) return;
+    for (int i = 0; i < n; i++) {
+        const FluxPrompt *prompt = &all[i].job->prompt[all[i].p];
+        clip[i] = (ClipTextPrompt){ .ids = prompt->clip, .n = prompt->n_clip };
+        ids[i] = prompt->t5;
+        n_ids[i] = prompt->n_t5;
     }
-    run_stage(r, "text encoder");
-    clip_text_encode(r, &j->clip, n, clip);
-    run_stage(r, "text encoder 2");
-    umt5_encode(r, &j->t5, n, ids, n_ids, text);
-    for (int p = 0; p < n; p++) {
-        told[p] = (Told){ text[p], clip[p].pooled };
-        run_tap(r, "pooled", p, told[p].pooled);
-        run_tap(r, "text", p, told[p].text);
+    image_stage(r, jobs[0]->image, IMAGE_STAGE_TEXT);
+    clip_text_encode(r, &jobs[0]->clip, n, clip);
+    image_stage(r, jobs[0]->image, IMAGE_STAGE_TEXT_2);
+    umt5_encode(r, &jobs[0]->t5, n, ids, n_ids, text);
+    for (int i = 0; i < n; i++) {
+        all[i].job->text[all[i].p] = text[i];
+        all[i].job->pooled[all[i].p] = clip[i].pooled;
+        run_tap(r, "pooled", i, clip[i].pooled);
+        run_tap(r, "text", i, text[i]);
     }
 }
 
-/* What prompts and schedule mean to the network; its weights are not needed any more then. */
-static void embed(Run *r, FluxJob *j, const Told *told)
+/* The modulation's weights are not needed any more then. */
+void flux_embed(Run *r, FluxJob *j)
 {
-    run_stage(r, "modulation");
+    image_stage(r, j->image, IMAGE_STAGE_EMBED);
     const int n = j->scheduler.n - j->scheduler.first;
     for (int p = 0; p < n_prompts(j); p++)
-        flux_dit_context(r, &j->dit, told[p].text, told[p].pooled, j->times, n,
+        flux_dit_context(r, &j->dit, j->text[p], j->pooled[p], j->times, n,
                          j->image->settings.guidance, &j->context[p]);
 }
 
@@ -60,7 +79,7 @@ enum { POSTERIOR, NOISE, MASKED_POSTERIOR };
 static void encode_picture(Run *r, FluxJob *j, FluxSample *samples)
 {
     Tensor moments = NO_TENSOR, masked = NO_TENSOR, pixels = NO_TENSOR;
-    if (j->needs_latent || j->fill) run_stage(r, "vae encode");
+    if (j->needs_latent || j->fill) image_stage(r, j->image, IMAGE_STAGE_ENCODE);
     if (j->needs_latent) moments = autoencoder_kl_encode(r, &j->vae, image_input(r, j->image));
     if (j->fill) {
         masked = autoencoder_kl_encode(r, &j->vae, image_input_masked(r, j->image));
@@ -136,7 +155,7 @@ static void denoise(Run *r, FluxJob *j, FluxSample *samples)
     const int n = j->image->n;
     Stepper stepper[IMAGE_MAX_BATCH];
     Tensor mask = NO_TENSOR, inverse = NO_TENSOR, v[IMAGE_MAX_BATCH];
-    run_stage(r, "denoise");
+    image_stage(r, j->image, IMAGE_STAGE_DENOISE);
     for (int k = 0; k < n; k++) {
         stepper_init(&stepper[k]);
         begin(r, j, &samples[k]);
@@ -158,31 +177,35 @@ static void denoise(Run *r, FluxJob *j, FluxSample *samples)
 static void decode(Run *r, FluxJob *j, const FluxSample *samples)
 {
     const int n = j->image->n;
-    run_stage(r, "vae decode");
+    image_stage(r, j->image, IMAGE_STAGE_DECODE);
     Tensor all = op_blank(r, SHAPE(n, j->h, j->w, j->vae.cfg.z));
     for (int k = 0; k < n; k++)
         all = op_write_rows(r, all, k, flux_unpack(r, j, samples[k].x));
-    run_output(r, "latents", 0, all);
+    if (!j->image->take) run_output(r, "latents", 0, all);
     for (int k = 0; k < n; k++)
-        run_output(r, "frame", k, autoencoder_kl_decode(r, &j->vae, op_rows(r, all, k, 1)));
+        image_frame(r, j->image, k, autoencoder_kl_decode(r, &j->vae, op_rows(r, all, k, 1)));
+}
+
+void flux_paint(Run *r, FluxJob *j)
+{
+    FluxSample samples[IMAGE_MAX_BATCH] = { { .x = NO_TENSOR } };
+    encode_picture(r, j, samples);
+    denoise(r, j, samples);
+    decode(r, j, samples);
 }
 
 static void flux_recipe(Run *r, ImageJob *job)
 {
     FluxJob *j = job->own;
-    Told told[2];
-    FluxSample samples[IMAGE_MAX_BATCH] = { { .x = NO_TENSOR } };
-    encode_prompts(r, j, told);
-    encode_picture(r, j, samples);
-    embed(r, j, told);
-    denoise(r, j, samples);
-    decode(r, j, samples);
+    flux_encode_prompts(r, &j, 1);
+    flux_embed(r, j);
+    flux_paint(r, j);
 }
 
 static void flux_close(ImageJob *job)
 {
     FluxJob *j = job->own;
-    if (j) lora_close(j->loras);
+    if (j && !job->lender) lora_close(j->loras);
 }
 
 const ImageFamily IMAGE_FLUX = { .name = "FLUX",

@@ -35,8 +35,9 @@ typedef struct FluxJob {
     bool keeps;        /**< after each step what is not masked goes back to the picture */
     bool needs_latent; /**< of the picture: steps begin at it, or go back to it */
     FluxPrompt prompt[2];
-    TokenGrid grid; /**< of the packed latent, 2x2 pixels a token */
-    int64_t h, w;   /**< of the latent */
+    Tensor text[2], pooled[2]; /**< of the prompts, once encoded */
+    TokenGrid grid;            /**< of the packed latent, 2x2 pixels a token */
+    int64_t h, w;              /**< of the latent */
     Scheduler scheduler;
     double times[SCHEDULER_MAX_STEPS]; /**< of the steps that are done, from the first */
     FluxContext context[2];
@@ -53,6 +54,12 @@ typedef struct FluxSample {
 bool flux_knows(ImageModel *model);
 SNUG_MUST_USE SnugStatus flux_open(ImageJob *job, SnugError *err);
 SNUG_MUST_USE SnugStatus flux_prepare(ImageJob *job, PipelineInfo *info, SnugError *err);
+
+/** The recipe in parts, for several pictures with the same networks: prompts of all jobs together,
+ *  what prompts and schedule mean to the transformer, and each picture for itself. */
+void flux_encode_prompts(Run *r, FluxJob *const *jobs, int n);
+void flux_embed(Run *r, FluxJob *job);
+void flux_paint(Run *r, FluxJob *job);
 
 /** How the networks of FLUX are found in folders and files (flux_networks.c). */
 extern const ImageNetwork FLUX_TRANSFORMER, FLUX_CLIP, FLUX_T5, FLUX_VAE;

@@ -39,9 +39,10 @@ SnugStatus flux_open(ImageJob *job, SnugError *err)
 {
     FluxJob *j = arena_take(job->context->arena, sizeof *j);
     if (!j) return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
+    if (job->lender) *j = *(const FluxJob *)job->lender->own;
     job->own = j;
     j->image = job;
-    TRY(flux_networks_open(j, err));
+    if (!job->lender) TRY(flux_networks_open(j, err));
     job->settings = published(j);
     return SNUG_OK;
 }

@@ -11,6 +11,7 @@
 #define PIPELINES_IMAGE_H
 
 #include "base/random.h"
+#include "media/image.h"
 #include "pipelines/image_model.h"
 #include "pipelines/pipeline.h"
 
@@ -44,7 +45,19 @@ typedef struct ImageSettings {
 
 typedef struct ImageFamily ImageFamily;
 
-/** Everything a run needs; lives in the job's arena. */
+/** Stages that families have in common. */
+typedef enum ImageStage {
+    IMAGE_STAGE_TEXT,
+    IMAGE_STAGE_TEXT_2,
+    IMAGE_STAGE_EMBED,
+    IMAGE_STAGE_ENCODE,
+    IMAGE_STAGE_DENOISE,
+    IMAGE_STAGE_DECODE,
+    IMAGE_STAGES
+} ImageStage;
+
+/** Everything a run needs; lives in the job's arena. A pipeline that draws several pictures has a job
+ *  for each, sharing networks: see `lender`, `given` and `take`. */
 typedef struct ImageJob {
     PipelineContext *context;
     const ImageRequest *request;
@@ -53,6 +66,12 @@ typedef struct ImageJob {
     const ImageFamily *family;
     void *own; /**< the family's */
     ImageSettings settings;
+    const struct ImageJob *lender; /**< opened before, whose networks this one uses; or NULL */
+    bool given;                    /**< picture and mask come while the recipe runs: image_give */
+    OutputTake *take; /**< receives "frame" [1, H, W, 3] instead of the outside, or NULL */
+    void *take_context;
+    const char *title; /**< in front of the stages' names; NULL: nothing */
+    const char *stages[IMAGE_STAGES];
     int n;                          /**< pictures; picture k has seed + k */
     float *picture;                 /**< [height, width, 3] in -1..1, or NULL */
     uint8_t *mask;                  /**< [height, width] 1: draw anew; or NULL */
@@ -80,6 +99,9 @@ struct ImageFamily {
 
 extern const ImageFamily IMAGE_FLUX, IMAGE_SDXL;
 
+/** Open a job whose context, request and task are set, and what else it begins with. Close in any
+ *  case. */
+SNUG_MUST_USE SnugStatus image_job_open(ImageJob *job, PipelineInfo *info, SnugError *err);
 /** See Pipeline. */
 SNUG_MUST_USE SnugStatus image_open(void **out, PipelineContext *context, ImageRequest *request,
                                     PipelineInfo *info, ImageTask task, SnugError *err);
@@ -88,10 +110,16 @@ void image_close(void *job);
 /** Read picture and mask, settle the size (image_pictures.c). */
 SNUG_MUST_USE SnugStatus image_pictures_read(ImageJob *job, SnugError *err);
 void image_pictures_release(ImageJob *job);
+/** The picture (RGB) and mask (grey, or NULL) of a job that is `given` them, of its size. */
+void image_give(ImageJob *job, const Image *picture, const Image *mask);
 
 /** Read --noise; the family checks that noise_dim fits (image_pictures.c). */
 SNUG_MUST_USE SnugStatus image_noise_read(ImageJob *job, SnugError *err);
 
+/** run_stage under the job's name for it. */
+void image_stage(Run *r, const ImageJob *job, ImageStage stage);
+/** Hand out picture k [1, H, W, 3] in -1..1, to the job's taker or to the outside. */
+void image_frame(Run *r, const ImageJob *job, int k, Tensor frame);
 /** Every generator at its beginning: first thing of a recipe. */
 void image_seed(ImageJob *job);
 /** Where image to image begins: the first step of a schedule of `steps`, as diffusers cuts it.

@@ -48,9 +48,9 @@ static SnugStatus check_task(const ImageJob *j, SnugError *err)
                          q->image ? "image" : "mask");
     if (j->task == IMAGE_TXT2IMG && q->strength >= 0)
         return error_set(err, SNUG_ERR_ARG, "txt2img takes no --strength: use img2img or inpaint");
-    if (j->task != IMAGE_TXT2IMG && !q->image)
+    if (j->task != IMAGE_TXT2IMG && !q->image && !j->given)
         return error_set(err, SNUG_ERR_ARG, "%s needs --image", name);
-    if (j->task == IMAGE_INPAINT && !q->mask)
+    if (j->task == IMAGE_INPAINT && !q->mask && !j->given)
         return error_set(err, SNUG_ERR_ARG, "inpaint needs --mask, white where to draw anew");
     if (j->context->keep)
         return error_set(err, SNUG_ERR_ARG, "--checkpoint is for videos: %s keeps no state", name);
@@ -119,11 +119,37 @@ static void number_seeds(ImageJob *j)
         j->seeds[k] = (int64_t)((uint64_t)j->request->seed + (uint64_t)k);
 }
 
-static SnugStatus open_job(ImageJob *j, PipelineInfo *info, SnugError *err)
+/* Names of stages: the task's own word in front, where several jobs make one. */
+static SnugStatus name_stages(ImageJob *j, SnugError *err)
+{
+    static const char *const NAMES[IMAGE_STAGES] = {
+        "text encoder", "text encoder 2", "embedding", "vae encode", "denoise", "vae decode"
+    };
+    for (int i = 0; i < IMAGE_STAGES; i++) {
+        char name[48];
+        const int n = snprintf(name, sizeof name, "%s: %s", j->title ? j->title : "", NAMES[i]);
+        j->stages[i] = j->title ? arena_text(j->context->arena, name, (size_t)n) : NAMES[i];
+        if (!j->stages[i]) return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
+    }
+    return SNUG_OK;
+}
+
+static SnugStatus find_model(ImageJob *j, SnugError *err)
+{
+    if (!j->lender) {
+        TRY(image_model_init(&j->model, j->context->arena, &j->request->paths, err));
+        return find_family(j, err);
+    }
+    j->model = j->lender->model;
+    j->family = j->lender->family;
+    return SNUG_OK;
+}
+
+SnugStatus image_job_open(ImageJob *j, PipelineInfo *info, SnugError *err)
 {
     TRY(check_task(j, err));
-    TRY(image_model_init(&j->model, j->context->arena, &j->request->paths, err));
-    TRY(find_family(j, err));
+    TRY(name_stages(j, err));
+    TRY(find_model(j, err));
     if (j->request->loras && !j->family->takes_loras)
         return error_set(err, SNUG_ERR_ARG, "--lora: not with models of %s", j->family->name);
     TRY(j->family->open(j, err));
@@ -154,7 +180,7 @@ SnugStatus image_open(void **out, PipelineContext *context, ImageRequest *reques
     j->context = context;
     j->request = request;
     j->task = task;
-    const SnugStatus status = open_job(j, info, err);
+    const SnugStatus status = image_job_open(j, info, err);
     if (status == SNUG_OK)
         *out = j;
     else
@@ -167,5 +193,5 @@ void image_close(void *job)
     ImageJob *j = job;
     if (j->family && j->family->close) j->family->close(j);
     image_pictures_release(j);
-    image_model_release(&j->model);
+    if (!j->lender) image_model_release(&j->model);
 }

@@ -66,10 +66,32 @@ static SnugStatus read_mask(ImageJob *j, const Image *picture, SnugError *err)
     return status;
 }
 
+/* Room for what comes later; until then nothing is masked. */
+static SnugStatus make_room(ImageJob *j, SnugError *err)
+{
+    const size_t n = (size_t)j->settings.width * (size_t)j->settings.height;
+    j->picture = heap_take(j->context->heap, n * 3 * sizeof(float), "image");
+    j->mask = heap_take(j->context->heap, n, "image");
+    if (!j->picture || !j->mask)
+        return error_set(err, SNUG_ERR_MEMORY, "no memory for the picture");
+    memset(j->picture, 0, n * 3 * sizeof(float));
+    memset(j->mask, 0, n);
+    return SNUG_OK;
+}
+
+void image_give(ImageJob *j, const Image *picture, const Image *mask)
+{
+    const size_t n = (size_t)j->settings.width * (size_t)j->settings.height;
+    image_to_hwc(j->picture, picture, IMAGE_SIGNED);
+    for (size_t i = 0; mask && i < n; i++)
+        j->mask[i] = mask->pixels[i] >= 128;
+}
+
 SnugStatus image_pictures_read(ImageJob *j, SnugError *err)
 {
     Image in = { 0 };
     if (j->task == IMAGE_TXT2IMG) return SNUG_OK;
+    if (j->given) return make_room(j, err);
     SnugStatus status = read_picture(j, &in, err);
     if (status == SNUG_OK && j->task == IMAGE_INPAINT) status = read_mask(j, &in, err);
     image_release(&in);
@@ -104,6 +126,19 @@ SnugStatus image_noise_read(ImageJob *j, SnugError *err)
 }
 
 /* ---- in a recipe ------------------------------------------------------------------------------ */
+
+void image_stage(Run *r, const ImageJob *j, ImageStage stage)
+{
+    run_stage(r, j->stages[stage]);
+}
+
+void image_frame(Run *r, const ImageJob *j, int k, Tensor frame)
+{
+    if (j->take)
+        run_take(r, frame, j->take, j->take_context);
+    else
+        run_output(r, "frame", k, frame);
+}
 
 void image_seed(ImageJob *j)
 {

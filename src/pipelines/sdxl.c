@@ -38,7 +38,7 @@ static void encode_by(Run *r, SdxlJob *j, int e, Tensor *rows, Told *told)
         clip[n] = (ClipTextPrompt){ .ids = j->prompt[p].ids[e], .n = j->prompt[p].n };
         n++;
     }
-    run_stage(r, e ? "text encoder 2" : "text encoder");
+    image_stage(r, j->image, e ? IMAGE_STAGE_TEXT_2 : IMAGE_STAGE_TEXT);
     clip_text_encode(r, &j->clip[e], n, clip);
     n = 0;
     for (int p = 0; p < n_prompts(j); p++) {
@@ -72,7 +72,7 @@ static void encode_prompts(Run *r, SdxlJob *j, Told *told)
 static void embed(Run *r, SdxlJob *j, const Told *told)
 {
     const int n = j->scheduler.n - j->scheduler.first;
-    run_stage(r, "embedding");
+    image_stage(r, j->image, IMAGE_STAGE_EMBED);
     for (int p = 0; p < n_prompts(j); p++) {
         unet_context(r, &j->unet.trunk, told[p].text, told[p].pooled, j->time_ids, j->times, n,
                      &j->context[p]);
@@ -112,7 +112,7 @@ static void begin(Run *r, SdxlJob *j, Tensor *samples)
     const Diffusion *d = &j->scheduler;
     Tensor moments = NO_TENSOR;
     if (j->image->picture) {
-        run_stage(r, "vae encode");
+        image_stage(r, j->image, IMAGE_STAGE_ENCODE);
         moments = autoencoder_kl_encode(r, &j->vae, image_input(r, j->image));
     }
     for (int k = 0; k < j->image->n; k++) {
@@ -185,7 +185,7 @@ static void denoise(Run *r, SdxlJob *j, Tensor *samples)
     const Diffusion *d = &j->scheduler;
     Stepper stepper[IMAGE_MAX_BATCH];
     Tensor v[IMAGE_MAX_BATCH];
-    run_stage(r, "denoise");
+    image_stage(r, j->image, IMAGE_STAGE_DENOISE);
     for (int k = 0; k < j->image->n; k++)
         stepper_init(&stepper[k]);
     for (int i = d->first; run_step(r, i - d->first, d->n - d->first); i++) {
@@ -204,13 +204,13 @@ static void denoise(Run *r, SdxlJob *j, Tensor *samples)
 static void decode(Run *r, SdxlJob *j, const Tensor *samples)
 {
     const int n = j->image->n;
-    run_stage(r, "vae decode");
+    image_stage(r, j->image, IMAGE_STAGE_DECODE);
     Tensor all = op_blank(r, SHAPE(n, j->h, j->w, j->vae.cfg.z));
     for (int k = 0; k < n; k++)
         all = op_write_rows(r, all, k, samples[k]);
-    run_output(r, "latents", 0, all);
+    if (!j->image->take) run_output(r, "latents", 0, all);
     for (int k = 0; k < n; k++)
-        run_output(r, "frame", k, autoencoder_kl_decode(r, &j->vae, op_rows(r, all, k, 1)));
+        image_frame(r, j->image, k, autoencoder_kl_decode(r, &j->vae, op_rows(r, all, k, 1)));
 }
 
 static void sdxl_recipe(Run *r, ImageJob *job)
