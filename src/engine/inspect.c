@@ -87,8 +87,10 @@ static void text_about(TextBuilder *b, const About *a, InspectStyle style)
     text_addf(b, a->n_settings ? "\n" : "");
     for (int i = 0; i < a->n_parts; i++)
         text_part(b, &a->part[i], style);
-    text_addf(b, "\ntokenizer: ");
-    inspect_add_name(b, a->tokenizer ? a->tokenizer : "none");
+    if (a->tokenizer) {
+        text_addf(b, "\ntokenizer: ");
+        inspect_add_name(b, a->tokenizer);
+    }
     text_addf(b, "\n");
     if (a->missing[0]) text_addf(b, "MISSING for a run: no %s\n", a->missing);
     if (a->problem) text_addf(b, "PROBLEM: %s\n", a->problem);
@@ -135,7 +137,7 @@ static SnugStatus add_dir(TextBuilder *b, Heap *heap, const char *path, InspectS
         inspect_add_member(b, "class", index->class_name, false);
         text_addf(b, ",\"components\":[");
     } else {
-        text_addf(b, "diffusers folder of no pipeline here: ");
+        text_addf(b, "diffusers folder: ");
         inspect_add_name(b, index->class_name);
         text_addf(b, "\n");
     }
@@ -161,12 +163,12 @@ static SnugStatus add_file(TextBuilder *b, Heap *heap, const char *path, const c
         inspect_add_member(b, "problem", why, false);
         text_addf(b, ",");
     } else
-        text_addf(b, "weights that no pipeline knows\n");
+        text_addf(b, "weights\n");
     inspect_add_weights(b, c, style);
     if (style.json)
         text_addf(b, "}\n");
     else if (why)
-        text_addf(b, "PROBLEM: %s\n", why);
+        text_addf(b, "as a video model: %s\n", why);
     checkpoint_close(c);
     return SNUG_OK;
 }

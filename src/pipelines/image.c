@@ -26,15 +26,16 @@ static SnugStatus open_inpaint(void **out, PipelineContext *c, void *request, Pi
     return image_open(out, c, request, info, IMAGE_INPAINT, err);
 }
 
-#define IMAGE(title, text)                                                                         \
+#define IMAGE(title, look, text)                                                                   \
     {                                                                                              \
         .name = #title, .summary = text, .options = IMAGE_OPTIONS,                                 \
         .request_bytes = sizeof(ImageRequest), .open = open_##title, .recipe = image_recipe,       \
-        .close = image_close                                                                       \
+        .close = image_close, .about = look                                                        \
     }
 
-const Pipeline PIPELINE_TXT2IMG = IMAGE(txt2img, "text to picture (FLUX.1 dev and schnell, SDXL)");
+const Pipeline PIPELINE_TXT2IMG =
+    IMAGE(txt2img, image_about, "text to picture (FLUX.1 dev and schnell, SDXL)");
 const Pipeline PIPELINE_IMG2IMG =
-    IMAGE(img2img, "picture and text to picture (FLUX.1 dev and schnell, SDXL)");
+    IMAGE(img2img, NULL, "picture and text to picture (FLUX.1 dev and schnell, SDXL)");
 const Pipeline PIPELINE_INPAINT =
-    IMAGE(inpaint, "draw what a mask shows anew (FLUX.1 dev, schnell and Fill)");
+    IMAGE(inpaint, NULL, "draw what a mask shows anew (FLUX.1 dev, schnell and Fill)");

@@ -106,6 +106,10 @@ SNUG_MUST_USE SnugStatus image_job_open(ImageJob *job, PipelineInfo *info, SnugE
 SNUG_MUST_USE SnugStatus image_open(void **out, PipelineContext *context, ImageRequest *request,
                                     PipelineInfo *info, ImageTask task, SnugError *err);
 void image_close(void *job);
+/** See Pipeline and about.h. */
+SNUG_MUST_USE SnugStatus image_about(struct About *about, const char *path, SnugError *err);
+/** job->family, by job->model; SNUG_ERR_FILE: no family knows it. */
+SNUG_MUST_USE SnugStatus image_family_find(ImageJob *job, SnugError *err);
 
 /** Read picture and mask, settle the size (image_pictures.c). */
 SNUG_MUST_USE SnugStatus image_pictures_read(ImageJob *job, SnugError *err);

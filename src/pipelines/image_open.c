@@ -10,7 +10,7 @@
 
 static const ImageFamily *const FAMILIES[] = { &IMAGE_FLUX, &IMAGE_SDXL };
 
-static SnugStatus find_family(ImageJob *j, SnugError *err)
+SnugStatus image_family_find(ImageJob *j, SnugError *err)
 {
     for (size_t i = 0; i < sizeof FAMILIES / sizeof FAMILIES[0]; i++)
         if (FAMILIES[i]->knows(&j->model)) {
@@ -138,7 +138,7 @@ static SnugStatus find_model(ImageJob *j, SnugError *err)
 {
     if (!j->lender) {
         TRY(image_model_init(&j->model, j->context->arena, &j->request->paths, err));
-        return find_family(j, err);
+        return image_family_find(j, err);
     }
     j->model = j->lender->model;
     j->family = j->lender->family;

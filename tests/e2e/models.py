@@ -107,13 +107,24 @@ class Inspect(FakeCase):
         for path, part in ((empty, "neither model_index.json nor a weight file"), (self.path("none"), "No such file")):
             self.assert_refusal(self.snug("models", "inspect", path), 4, part)
         golden = os.path.join(os.path.dirname(GOLDEN), "formats", "types.safetensors")
-        self.assertIn("no pipeline knows", self.inspect(golden))
+        self.assertIn("no network that snug knows", self.inspect(golden))
         self.assertEqual(json.loads(self.inspect(golden, "--json"))["kind"], "weights")
         folder = self.model("t2v")  # a pipeline of somebody else
-        self.edit_json(os.path.join(folder, "model_index.json"), _class_name="FluxPipeline",
-                       transformer=["diffusers", "FluxTransformer2DModel"], vae=["diffusers", "AutoencoderKL"])  # fmt: skip
-        self.assertIn("FluxTransformer2DModel", self.inspect(folder))
+        self.edit_json(os.path.join(folder, "model_index.json"), _class_name="OtherPipeline",
+                       transformer=["diffusers", "OtherTransformerModel"], vae=["diffusers", "OtherVae"])  # fmt: skip
+        self.assertIn("OtherTransformerModel", self.inspect(folder))
         self.assertEqual(self.facts(folder)["kind"], "diffusers")
+
+    def test_models_that_draw_pictures(self):
+        golden = os.path.dirname(GOLDEN)
+        for folder, name, pipeline in (
+            ("flux_pipelines/dev", "FLUX", "txt2img"),
+            ("flux_pipelines/fill", "FLUX", "inpaint"),
+            ("sdxl_pipelines/base", "SDXL", "txt2img"),
+        ):
+            found = self.facts(os.path.join(golden, folder))
+            self.assertEqual((found["model"], found["pipeline"], found["problem"]), (name, pipeline, None))
+            self.assertIn("steps", found["settings"])
 
 
 class Damage(FakeCase):
