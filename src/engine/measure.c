@@ -56,8 +56,8 @@ static SnugStatus gemm_curve(Measure *m, DType dtype, bool narrow, ProfileCurve 
 
 static SnugStatus gemms(Measure *m, SnugError *err)
 {
-    static const DType TYPES[] = { DT_F32,  DT_BF16, DT_F16,  DT_F8_E4M3, DT_F8_E5M2, DT_I8,
-                                   DT_Q8_0, DT_Q4_0, DT_Q4_K, DT_Q5_K,    DT_Q6_K };
+    static const DType TYPES[] = { DT_F32, DT_BF16, DT_F16,  DT_F8_E4M3, DT_F8_E5M2, DT_I8,
+                                   DT_NF4, DT_Q8_0, DT_Q4_0, DT_Q4_K,    DT_Q5_K,    DT_Q6_K };
     MachineProfile *p = m->out;
     for (size_t i = 0; i < COUNT(TYPES); i++) {
         TRY(measure_step(m, dtype_name(TYPES[i]), 0.5 * (double)i / (double)COUNT(TYPES), err));

@@ -129,16 +129,32 @@ Tensor opbench_tensor(OpBench *b, Run *r, Shape shape)
     return run_input(r, shape, no_fill, b);
 }
 
+/* Codes of four bits have their scales behind them, as bitsandbytes cuts them. */
+static const Scaling *add_scales(Scaling *s, DType dtype, int64_t count, size_t *bytes)
+{
+    enum { BLOCK = 64 };
+    if (dtype != DT_NF4 && dtype != DT_FP4) return NULL;
+    *s = (Scaling){ .whole = 1.0f, .block = BLOCK };
+    s->absmax_at = size_align(*bytes, SCALING_ALIGN);
+    *bytes = s->absmax_at + (size_t)((count + BLOCK - 1) / BLOCK) * sizeof(float);
+    return s;
+}
+
 const Weight *opbench_weight(OpBench *b, DType dtype, Shape shape)
 {
     Weight *w = &b->weight[b->n_weights];
     size_t bytes, offset;
-    if (b->n_weights == OPBENCH_WEIGHTS || !dtype_bytes(dtype, shape_count(shape), &bytes) ||
-        !take(b, bytes, &offset))
+    if (b->n_weights == OPBENCH_WEIGHTS || !dtype_bytes(dtype, shape_count(shape), &bytes))
         return NULL;
-    *w = (Weight){
-        .name = "weight", .dtype = dtype, .shape = shape, .bytes = bytes, .unit_offset = offset
-    };
+    const Scaling *scaling =
+        add_scales(&b->scaling[b->n_weights], dtype, shape_count(shape), &bytes);
+    if (!take(b, bytes, &offset)) return NULL;
+    *w = (Weight){ .name = "weight",
+                   .dtype = dtype,
+                   .shape = shape,
+                   .bytes = bytes,
+                   .unit_offset = offset,
+                   .scaling = scaling };
     fill(dtype, b->slab.base + offset, bytes);
     b->n_weights++;
     return w;

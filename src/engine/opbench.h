@@ -21,6 +21,7 @@ typedef struct OpBench {
     RunHooks hooks;
     size_t used; /* bytes of the slab */
     size_t offset[OPBENCH_TENSORS];
+    Scaling scaling[OPBENCH_WEIGHTS]; /* of the weights that have scales */
     Weight weight[OPBENCH_WEIGHTS];
     int n_weights;
     Op op; /* the operation to time */

@@ -73,6 +73,25 @@ static int32_t kib(double bytes)
     return n < 1 ? 1 : n > INT32_MAX ? INT32_MAX : (int32_t)n;
 }
 
+/* Stored types that are not measured widen as these do. */
+static DType measured_type(DType type)
+{
+    switch (type) {
+    case DT_FP4:
+        return DT_NF4;
+    case DT_Q4_1:
+        return DT_Q4_0;
+    case DT_Q5_0:
+    case DT_Q5_1:
+        return DT_Q5_K;
+    case DT_Q2_K:
+    case DT_Q3_K:
+        return DT_Q4_K;
+    default:
+        return type;
+    }
+}
+
 double profile_op_seconds(const MachineProfile *p, const TraceOp *op)
 {
     const OpWork w = op->work;
@@ -80,8 +99,9 @@ double profile_op_seconds(const MachineProfile *p, const TraceOp *op)
         return p->op_seconds + op->bytes * cost(&p->move[op->kind], kib(op->bytes));
     double per_flop = cost(&p->work[w.class], w.size);
     const bool gemm = w.class == WORK_GEMM || w.class == WORK_GEMM_NARROW;
-    if (gemm && p->gemm[w.dtype].n && w.dtype != DT_F32)
-        per_flop *= cost(&p->gemm[w.dtype], w.size) / cost(&p->work[WORK_GEMM], w.size);
+    const ProfileCurve *stored = &p->gemm[measured_type((DType)w.dtype)];
+    if (gemm && stored->n && w.dtype != DT_F32)
+        per_flop *= cost(stored, w.size) / cost(&p->work[WORK_GEMM], w.size);
     return p->op_seconds + op->flops * per_flop;
 }
 

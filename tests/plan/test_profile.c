@@ -95,6 +95,17 @@ TEST(profile, time_per_flop_is_interpolated_over_the_logarithm_of_size)
     CHECK(fabs(profile_op_seconds(&p, &f16) - 1.0) < 1e-12);
 }
 
+TEST(profile, types_that_are_not_measured_go_by_those_that_widen_alike)
+{
+    MachineProfile p = profile_default(1);
+    p.op_seconds = 0;
+    p.work[WORK_GEMM] = (ProfileCurve){ .n = 1, .size = { 1 }, .rate = { 1e9 } };
+    p.gemm[DT_NF4] = (ProfileCurve){ .n = 1, .size = { 1 }, .rate = { 0.5e9 } };
+    const TraceOp fp4 = gemm_op(4, DT_FP4), q4 = gemm_op(4, DT_Q4_1);
+    CHECK(fabs(profile_op_seconds(&p, &fp4) - 2.0) < 1e-9);
+    CHECK(fabs(profile_op_seconds(&p, &q4) - 1.0) < 1e-9);
+}
+
 TEST(profile, memory_bound_operations_cost_bytes_and_a_start)
 {
     MachineProfile p = profile_default(2);
