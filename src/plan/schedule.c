@@ -205,18 +205,49 @@ static SnugStatus consider(Choice *c, const ResidencyPolicy *by_stage, SnugError
     return SNUG_OK;
 }
 
+/* Slab bytes in which every stage has room for all of its weights: more only fetches them sooner. */
+static size_t whole_bytes(const Choice *c)
+{
+    size_t most = 0;
+    for (int32_t s = 0; s < c->best->loads.n_stages; s++) {
+        const size_t stage = c->task->placement->stage_top[s] + c->best->loads.stages[s].unit_bytes;
+        if (stage > most) most = stage;
+    }
+    return most;
+}
+
+/* What is as fast in less is left to others: once more without room that nothing needs. */
+static SnugStatus shrink(Choice *c, SnugError *err)
+{
+    const ScheduleTask *whole = c->task;
+    ScheduleTask smaller = *whole;
+    const size_t most = whole_bytes(c);
+    for (int i = 0; i < 2; i++) {
+        smaller.device_bytes = most + (i ? most / 16 : 0);
+        if (smaller.device_bytes >= c->best->loads.top) break;
+        c->task = &smaller;
+        const SnugStatus status = consider(c, c->liked, err);
+        c->task = whole;
+        if (status != SNUG_OK) return status;
+    }
+    return SNUG_OK;
+}
+
 static SnugStatus choose(Choice *c, SnugError *err)
 {
     const int32_t n_stages = c->task->uses->n_stages;
     for (int32_t s = 0; s < n_stages; s++)
         c->liked_price[s] = -1.0;
     for (int i = 0; i < N_POLICIES; i++) {
-        if (c->found && (c->task->quick || perfect(c->best))) return SNUG_OK;
+        if (c->found && c->task->quick) return SNUG_OK;
+        if (c->found && perfect(c->best)) return shrink(c, err);
         for (int32_t s = 0; s < n_stages; s++)
             c->by_stage[s] = POLICIES[i];
         TRY(consider(c, c->by_stage, err));
     }
-    return c->found ? consider(c, c->liked, err) : SNUG_OK;
+    if (!c->found) return SNUG_OK;
+    TRY(consider(c, c->liked, err));
+    return shrink(c, err);
 }
 
 SnugStatus schedule_make(Schedule *out, const ScheduleTask *task, SnugError *err)

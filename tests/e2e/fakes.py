@@ -141,6 +141,17 @@ class Fake(FakeCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertLessEqual(json.loads(done.stdout)["process_peak_bytes"], 8 << 30)
 
+    def test_room_that_no_stage_needs_is_left_alone(self):
+        """Of equally fast plans the smallest: the largest stage as a whole, not that and the next one's weights."""
+        folder = self.make("ti2v-5b", "--sparse")
+        for more in ((), ("--device", "sim:64GiB,24GB/s")):
+            words = self.words("plan", model=folder, size="256x256", frames=5, steps=2)
+            done = self.snug(*words, "--ram", "64GiB", "--json", *more)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            plan = json.loads(done.stdout)
+            whole = max(stage["weight_bytes"] + stage["tensor_bytes"] for stage in plan["stages"])
+            self.assertLessEqual(plan["slab_bytes"], whole + whole // 16)
+
     def test_the_same_seed_gives_the_same_bytes(self):
         one = self.digests(self.make("t2v-1.3b", "--scale", "tiny", folder="one"))
         self.assertEqual(one, self.digests(self.make("t2v-1.3b", "--scale", "tiny", folder="two")))
