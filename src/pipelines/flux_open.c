@@ -146,6 +146,21 @@ static SnugStatus choose_scheduler(const FluxJob *j, SchedulerConfig *config, Sn
     return SNUG_OK;
 }
 
+/* As other tools call it. */
+static const char *sampler_name(SchedulerKind kind)
+{
+    switch (kind) {
+    case SCHEDULER_UNIPC:
+    case SCHEDULER_UNIPC_ORIG:
+        return "UniPC";
+    case SCHEDULER_DPMPP:
+    case SCHEDULER_DPMPP_ORIG:
+        return "DPM++ 2M";
+    default:
+        return "Euler";
+    }
+}
+
 static SnugStatus make_schedule(FluxJob *j, SnugError *err)
 {
     SchedulerConfig config;
@@ -163,6 +178,7 @@ static SnugStatus make_schedule(FluxJob *j, SnugError *err)
                                .mu = scheduler_mu(&config, j->grid.height * j->grid.width),
                                .sigmas = config.kind == SCHEDULER_EULER ? sigmas : NULL };
     TRY(scheduler_init(&j->scheduler, &config, &run, err));
+    j->image->settings.sampler = sampler_name(config.kind);
     for (int i = first; i < n; i++)
         j->times[i - first] = (double)j->scheduler.timesteps[i];
     return SNUG_OK;
