@@ -226,6 +226,7 @@ static void sdxl_recipe(Run *r, ImageJob *job)
 }
 
 const ImageFamily IMAGE_SDXL = { .name = "SDXL",
+                                 .takes_loras = true,
                                  .knows = sdxl_knows,
                                  .open = sdxl_open,
                                  .prepare = sdxl_prepare,

@@ -6,6 +6,7 @@
 #include "models/clip_text.h"
 #include "models/controlnet.h"
 #include "models/sdxl_unet.h"
+#include "nn/lora.h"
 #include "pipelines/image.h"
 #include "sampling/diffusion.h"
 #include "sampling/noise.h"
@@ -34,6 +35,7 @@ typedef struct SdxlJob {
     ClipText clip[SDXL_ENCODERS];
     AutoencoderKl vae;
     SdxlUnet unet;
+    LoraSet *loras;
     SdxlControl *control; /**< or NULL */
     bool guided;          /**< a second, negative prompt */
     SdxlPrompt prompt[2];

@@ -6,6 +6,7 @@
 #include "models/clip_names.h"
 #include "models/flux_names.h"
 #include "models/unet_names.h"
+#include "pipelines/lora_option.h"
 #include "pipelines/sdxl.h"
 #include "pipelines/wan_shapes.h"
 
@@ -268,10 +269,13 @@ static const ImageNetwork VAE = { "vae", "vae", "VAE", VAES, OF_VAE, config_vae 
 
 /* ---- binding -------------------------------------------------------------------------------- */
 
-static void begin(const SdxlJob *j, Weights *w, const ImagePart *p, const char *name)
+/* `other`: the convention that LoRA files may use beside ours; lora < 0: none change this network. */
+static void begin(const SdxlJob *j, Weights *w, const ImagePart *p, const char *name, int lora,
+                  const NameMap *other)
 {
     weights_begin(w, j->image->context->weights, p->weights, name);
     if (p->names.n_rows || p->names.prefix) weights_names(w, &p->names);
+    if (j->loras && lora >= 0) weights_loras(w, j->loras, (LoraNetwork)lora, LORA_BOTH, other);
 }
 
 static SnugStatus open_encoder(SdxlJob *j, int e, SnugError *err)
@@ -283,7 +287,7 @@ static SnugStatus open_encoder(SdxlJob *j, int e, SnugError *err)
                             e ? paths->text_encoder_2 : paths->text_encoder, &p, err));
     TRY(clip_text_config_read(&j->clip[e].cfg, p.config, e == 1, err));
     j->clip[e].cfg.turned = e == 1 && p.names.rows == CLIP_NAMES_OPEN.rows;
-    begin(j, &w, &p, CLIPS[e].name);
+    begin(j, &w, &p, CLIPS[e].name, e ? LORA_TEXT_2 : LORA_TEXT_1, NULL);
     clip_text_weights(&j->clip[e], &w);
     weights_prefix(&w, "%s", "");
     weights_ignore(&w, "logit_scale");
@@ -297,7 +301,7 @@ static SnugStatus open_vae(SdxlJob *j, SnugError *err)
     Weights w;
     TRY(image_model_network(&j->image->model, &VAE, j->image->request->paths.vae, &p, err));
     TRY(autoencoder_kl_config_read(&j->vae.cfg, p.config, err));
-    begin(j, &w, &p, "vae");
+    begin(j, &w, &p, "vae", -1, NULL);
     autoencoder_kl_weights(&j->vae, &w, j->image->task != IMAGE_TXT2IMG);
     return weights_end(&w, err);
 }
@@ -317,6 +321,7 @@ static SnugStatus open_unet(SdxlJob *j, SnugError *err)
 {
     ImagePart p;
     Weights w;
+    NameMap original;
     UnetConfig *u = &j->unet.trunk.cfg;
     TRY(image_model_network(&j->image->model, &SDXL_UNET, j->image->request->paths.transformer, &p,
                             err));
@@ -327,7 +332,9 @@ static SnugStatus open_unet(SdxlJob *j, SnugError *err)
                          "Stable Diffusion 1 or 2, not of SDXL",
                          p.path, (long long)u->cross_dim);
     TRY(sdxl_networks_names(j, u, &p, err));
-    begin(j, &w, &p, "unet");
+    if (!unet_names_original(&original, j->image->context->arena, u))
+        return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
+    begin(j, &w, &p, "unet", LORA_DENOISER, &original);
     sdxl_unet_weights(&j->unet, &w);
     return weights_end(&w, err);
 }
@@ -361,9 +368,15 @@ static SnugStatus check_fit(const SdxlJob *j, SnugError *err)
 
 SnugStatus sdxl_networks_open(SdxlJob *j, SnugError *err)
 {
+    const ImageRequest *q = j->image->request;
+    char *warnings = j->image->context->weights->warnings;
+    TRY(lora_option_open(&j->loras, j->image->context->heap, q->loras, 1, err));
     TRY(open_unet(j, err));
     for (int e = 0; e < SDXL_ENCODERS; e++)
         TRY(open_encoder(j, e, err));
     TRY(open_vae(j, err));
-    return check_fit(j, err);
+    TRY(check_fit(j, err));
+    if (!j->loras) return SNUG_OK;
+    return lora_check(j->loras, q->strict_lora, warnings,
+                      sizeof j->image->context->weights->warnings, err);
 }

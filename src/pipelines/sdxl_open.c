@@ -47,7 +47,11 @@ SnugStatus sdxl_open(ImageJob *job, SnugError *err)
 
 void sdxl_close(ImageJob *job)
 {
-    if (job->own) sdxl_control_close(job->own);
+    SdxlJob *j = job->own;
+    if (!j) return;
+    lora_close(j->loras);
+    j->loras = NULL;
+    sdxl_control_close(j);
 }
 
 /* ---- prompts -------------------------------------------------------------------------------- */
