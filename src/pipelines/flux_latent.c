@@ -9,7 +9,7 @@ static void fill_draw(void *context, float *to, int64_t count)
 {
     FluxDraw *d = context;
     const int64_t c = d->noise.channels, pixels = count / c;
-    if (d->skips) random_normal(d->noise.random, to, count);
+    if (d->skips) noise_fill(&d->noise, to, count);
     if (!d->given) {
         noise_fill(&d->noise, to, count);
         return;

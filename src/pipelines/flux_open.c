@@ -195,10 +195,11 @@ static SnugStatus prepare_draws(FluxJob *j, SnugError *err)
         return error_set(err, SNUG_ERR_FILE, "%s: noise must be [%d, %lld, %lld, %lld]",
                          image->request->noise, image->n, (long long)z, (long long)j->h,
                          (long long)j->w);
+    TRY(image_noise_check(image, z * j->h * j->w, err));
     for (int k = 0; k < image->n; k++) {
         FluxDraw *draw = j->draw[k];
         for (int i = 0; i < 3; i++)
-            draw[i].noise = (Noise){ &image->random[k], z };
+            draw[i].noise = image_noise(image, k, z);
         /* Fill draws the picture's posterior and, at full strength, forgets it */
         draw[1].skips = image->picture && !j->needs_latent;
         if (image->given_noise) draw[1].given = image->given_noise + k * z * j->h * j->w;

@@ -10,15 +10,17 @@
 #ifndef PIPELINES_IMAGE_H
 #define PIPELINES_IMAGE_H
 
+#include "base/philox.h"
 #include "base/random.h"
 #include "media/image.h"
 #include "pipelines/image_model.h"
 #include "pipelines/pipeline.h"
+#include "sampling/noise.h"
 
 /** Values of the option table; NULL and negative numbers mean "the model's own". */
 typedef struct ImageRequest {
     ImagePaths paths;
-    const char *prompt, *prompt_2, *negative, *image, *mask, *scheduler, *noise, *loras;
+    const char *prompt, *prompt_2, *negative, *image, *mask, *scheduler, *noise, *loras, *rng;
     const char *controlnet, *control_image;
     bool strict_lora;
     OptionSize size;
@@ -76,6 +78,8 @@ typedef struct ImageJob {
     float *picture;                 /**< [height, width, 3] in -1..1, or NULL */
     uint8_t *mask;                  /**< [height, width] 1: draw anew; or NULL */
     Random random[IMAGE_MAX_BATCH]; /**< seeded by image_seed */
+    Philox card[IMAGE_MAX_BATCH];   /**< likewise; used when by_card */
+    bool by_card;                   /**< noise as torch draws it on a CUDA card */
     float *given_noise;             /**< [n, C, h, w] from a file, or NULL */
     int64_t noise_dim[4];
     int64_t seeds[IMAGE_MAX_BATCH];
@@ -124,6 +128,10 @@ SNUG_MUST_USE SnugStatus image_noise_read(ImageJob *job, SnugError *err);
 void image_stage(Run *r, const ImageJob *job, ImageStage stage);
 /** Hand out picture k [1, H, W, 3] in -1..1, to the job's taker or to the outside. */
 void image_frame(Run *r, const ImageJob *job, int k, Tensor frame);
+/** The generator of picture k as context of noise_fill; values are [channels, ...] as drawn. */
+Noise image_noise(ImageJob *job, int k, int64_t channels);
+/** SNUG_ERR_ARG where noise of so many values would depend on the card. */
+SNUG_MUST_USE SnugStatus image_noise_check(const ImageJob *job, int64_t count, SnugError *err);
 /** Every generator at its beginning: first thing of a recipe. */
 void image_seed(ImageJob *job);
 /** Where image to image begins: the first step of a schedule of `steps`, as diffusers cuts it.

@@ -145,6 +145,14 @@ static SnugStatus find_model(ImageJob *j, SnugError *err)
     return SNUG_OK;
 }
 
+static SnugStatus choose_rng(ImageJob *j, SnugError *err)
+{
+    const char *rng = j->request->rng ? j->request->rng : "cpu";
+    j->by_card = strcmp(rng, "cuda") == 0;
+    if (j->by_card || strcmp(rng, "cpu") == 0) return SNUG_OK;
+    return error_set(err, SNUG_ERR_ARG, "--rng %.40s: cpu or cuda", rng);
+}
+
 SnugStatus image_job_open(ImageJob *j, PipelineInfo *info, SnugError *err)
 {
     TRY(check_task(j, err));
@@ -157,6 +165,7 @@ SnugStatus image_job_open(ImageJob *j, PipelineInfo *info, SnugError *err)
     TRY(image_pictures_read(j, err));
     TRY(check_size(j, err));
     number_seeds(j);
+    TRY(choose_rng(j, err));
     TRY(image_noise_read(j, err));
     *info = (PipelineInfo){ .frames = j->n,
                             .pictures = j->n,

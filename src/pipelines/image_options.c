@@ -26,6 +26,7 @@ const Option IMAGE_OPTIONS[] = {
     { { "control-end",  SNUG_OPTION_FLOAT, "1",  0, 1, "P", "part of the steps up to which the ControlNet works" }, AT(control_end) },
     { { "max-tokens",   SNUG_OPTION_INT,   "512", 1, 512, "N", "FLUX: length to which T5 prompts are cut and padded" }, AT(max_tokens) },
     { { "seed",         SNUG_OPTION_INT,   "0",  -9.2e18, 9.2e18, "N", "seed of the noise, as torch's CPU generator draws it" }, AT(seed) },
+    { { "rng",          SNUG_OPTION_TEXT,  "cpu", 0, 0, "NAME", "whose noise a seed means: cpu as diffusers draws it, cuda as torch draws it on a card" }, AT(rng) },
     { { "noise",        SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "initial noise as .npy [N, C, h, w] instead of a seed" }, AT(noise) },
     { { "lora",         SNUG_OPTION_LIST,  NULL, 0, 0, "FILE[:S]", "LoRA file and its strength (1 if not given); may be given several times" }, AT(loras) },
     { { "strict-lora",  SNUG_OPTION_FLAG,  "false", 0, 0, "", "tensors of a LoRA file that fit nothing are an error" }, AT(strict_lora) },

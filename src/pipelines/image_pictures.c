@@ -140,10 +140,27 @@ void image_frame(Run *r, const ImageJob *j, int k, Tensor frame)
         run_output(r, "frame", k, frame);
 }
 
+Noise image_noise(ImageJob *j, int k, int64_t channels)
+{
+    return (Noise){ &j->random[k], channels, j->by_card ? &j->card[k] : NULL };
+}
+
+SnugStatus image_noise_check(const ImageJob *j, int64_t count, SnugError *err)
+{
+    enum { ONE_EACH = 65536 }; /* see philox.h */
+    if (!j->by_card || count <= ONE_EACH) return SNUG_OK;
+    return error_set(err, SNUG_ERR_ARG,
+                     "--rng cuda: noise of %lld values differs from card to card; up to %d it does "
+                     "not: use a smaller --size, or --rng cpu",
+                     (long long)count, ONE_EACH);
+}
+
 void image_seed(ImageJob *j)
 {
-    for (int k = 0; k < j->n; k++)
+    for (int k = 0; k < j->n; k++) {
         random_init(&j->random[k], (uint64_t)j->seeds[k]);
+        j->card[k] = (Philox){ (uint64_t)j->seeds[k], 0 };
+    }
 }
 
 static void fill_picture(void *context, float *to, int64_t count)

@@ -161,8 +161,9 @@ SnugStatus sdxl_prepare(ImageJob *image, PipelineInfo *info, SnugError *err)
     j->h = s->height / f;
     j->w = s->width / f;
     memcpy(j->time_ids, ids, sizeof ids);
+    TRY(image_noise_check(image, j->vae.cfg.z * j->h * j->w, err));
     for (int k = 0; k < image->n; k++)
-        j->noise[k] = (Noise){ &image->random[k], j->vae.cfg.z };
+        j->noise[k] = image_noise(image, k, j->vae.cfg.z);
     TRY(sdxl_schedule_make(j, err));
     TRY(encode_prompts(j, err));
     TRY(sdxl_control_prepare(j, err));

@@ -28,7 +28,7 @@ static Tensor initial_noise(Run *r, WanJob *j)
 {
     const Shape shape = SHAPE(j->latent_t, j->latent_h, j->latent_w, j->vae.cfg.z);
     if (j->given_noise) return run_input(r, shape, fill_given_noise, j);
-    j->noise = (Noise){ &j->random, j->vae.cfg.z };
+    j->noise = (Noise){ .random = &j->random, .channels = j->vae.cfg.z };
     return run_input(r, shape, noise_fill, &j->noise);
 }
 

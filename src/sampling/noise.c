@@ -5,9 +5,21 @@
 
 enum { PIECE = 64 * RANDOM_BLOCK };
 
+static void fill_by_card(const Noise *n, float *to, int64_t count)
+{
+    const int64_t channels = n->channels > 1 ? n->channels : 1, places = count / channels;
+    for (int64_t i = 0; i < count; i++)
+        philox_normal(*n->card, (uint64_t)i, &to[i % places * channels + i / places], 1);
+    n->card->draw++;
+}
+
 void noise_fill(void *noise, float *to, int64_t count)
 {
     const Noise *n = noise;
+    if (n->card) {
+        fill_by_card(n, to, count);
+        return;
+    }
     if (n->channels <= 1) {
         random_normal(n->random, to, count);
         return;

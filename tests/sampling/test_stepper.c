@@ -239,3 +239,18 @@ TEST(noise, puts_each_channel_in_its_place)
         }
     }
 }
+
+TEST(noise, of_a_card_is_a_value_for_each_place_and_a_draw_for_each_fill)
+{
+    enum { CHANNELS = 3, PLACES = 5 };
+    float drawn[2][CHANNELS * PLACES], got[CHANNELS * PLACES];
+    Philox card = { 9, 0 };
+    for (int k = 0; k < 2; k++)
+        philox_normal((Philox){ 9, (uint64_t)k }, 0, drawn[k], CHANNELS * PLACES);
+    for (int k = 0; k < 2; k++) {
+        noise_fill(&(Noise){ .channels = CHANNELS, .card = &card }, got, CHANNELS * PLACES);
+        for (int c = 0; c < CHANNELS; c++)
+            for (int p = 0; p < PLACES; p++)
+                CHECK(got[p * CHANNELS + c] == drawn[k][c * PLACES + p]);
+    }
+}
