@@ -59,7 +59,7 @@ static inline void birefnet_file_read_list(BirefnetFile *t)
 static inline void birefnet_file_write_values(SafetensorsWriter *w, const BirefnetFile *t,
                                               SnugError *err)
 {
-    for (int32_t i = 0; safetensors_item(w, i); i++) {
+    for (int32_t i = 0; i < t->n; i++) {
         const SafetensorsItem *item = safetensors_item(w, i);
         const size_t bytes = safetensors_item_bytes(w, i);
         float *x = malloc(bytes);
