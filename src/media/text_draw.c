@@ -49,7 +49,7 @@ static SnugStatus set_glyphs(Line *l, const raqm_glyph_t *glyphs, size_t n, Snug
     for (size_t i = 0; i < n; i++) {
         if (FT_Load_Glyph(l->font->face, glyphs[i].index, LOAD_FLAGS) != 0)
             return error_set(err, SNUG_ERR_FILE, "glyph %u of font %s %s cannot be drawn",
-                             glyphs[i].index, text_font_family(l->font), text_font_style(l->font));
+                             glyphs[i].index, text_draw_family(l->font), text_draw_style(l->font));
         TRY(l->each(l->context, l->font->face->glyph, to_pixels(x + glyphs[i].x_offset),
                     to_pixels(y + glyphs[i].y_offset), err));
         x += glyphs[i].x_advance;
@@ -129,7 +129,7 @@ static void end_bounds(void *context, const Line *line)
     if (to_pixels(line->advance) > b->box.right) b->box.right = to_pixels(line->advance);
 }
 
-SnugStatus text_bounds(TextFont *font, const char *text, ImageBox *out, SnugError *err)
+SnugStatus text_draw_bounds(TextFont *font, const char *text, ImageBox *out, SnugError *err)
 {
     Bounds b = { .box = { 0, INT32_MAX, 0, INT32_MIN } };
     Line line = { .font = font, .each = glyph_bounds, .context = &b };
@@ -193,7 +193,7 @@ static bool is_silent(uint32_t code)
            code == 0x3000 || code == 0xfeff || (code >= 0xfe00 && code <= 0xfe0f);
 }
 
-uint32_t text_font_missing(const TextFont *font, const char *text)
+uint32_t text_draw_missing(const TextFont *font, const char *text)
 {
     const size_t n = strlen(text);
     for (size_t at = 0; at < n;) {
@@ -210,7 +210,7 @@ static SnugStatus measure(TextFont *font, int size_px, SnugError *err)
     if (FT_Set_Pixel_Sizes(font->face, 0, (FT_UInt)size_px) != 0)
         return error_set(err, SNUG_ERR_FILE, "this font cannot be %d px tall", size_px);
     font->ascender_px = to_pixels(font->face->size->metrics.ascender);
-    TRY(text_bounds(font, "A", &box, err));
+    TRY(text_draw_bounds(font, "A", &box, err));
     font->line_px = box.bottom + LINE_GAP_PX;
     return SNUG_OK;
 }
@@ -228,7 +228,7 @@ static SnugStatus open_face(TextFont *font, const char *path, int size_px, SnugE
     return measure(font, size_px, err);
 }
 
-SnugStatus text_font_open(TextFont **out, Heap *heap, const char *path, int size_px, SnugError *err)
+SnugStatus text_draw_open(TextFont **out, Heap *heap, const char *path, int size_px, SnugError *err)
 {
     *out = NULL;
     if (size_px < 1 || size_px > TEXT_DRAW_MAX_PX)
@@ -241,11 +241,11 @@ SnugStatus text_font_open(TextFont **out, Heap *heap, const char *path, int size
     if (status == SNUG_OK)
         *out = font;
     else
-        text_font_close(font);
+        text_draw_close(font);
     return error_wrap(err, status, "%s: ", path);
 }
 
-void text_font_close(TextFont *font)
+void text_draw_close(TextFont *font)
 {
     if (!font) return;
     if (font->face) FT_Done_Face(font->face);
@@ -253,12 +253,12 @@ void text_font_close(TextFont *font)
     heap_give(font->heap, font);
 }
 
-const char *text_font_family(const TextFont *font)
+const char *text_draw_family(const TextFont *font)
 {
     return font->face->family_name ? font->face->family_name : "";
 }
 
-const char *text_font_style(const TextFont *font)
+const char *text_draw_style(const TextFont *font)
 {
     return font->face->style_name ? font->face->style_name : "";
 }

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "nn/layers.h"
 
-enum { CLIP_TEXT_MAX_LAYERS = 128, CLIP_TEXT_MAX_PROMPTS = 4 };
+enum { CLIP_TEXT_MAX_LAYERS = 128, CLIP_TEXT_MAX_PROMPTS = 8 };
 
 typedef struct ClipTextConfig {
     int64_t vocab, dim, ffn_dim, positions;

@@ -98,12 +98,12 @@ SnugStatus ad_place_product(Image *draft, Image *mask, Heap *heap, const Image *
 
 static SnugStatus check_text(TextFont *font, const char *text, ImageBox *box, SnugError *err)
 {
-    TRY(text_bounds(font, text, box, err));
-    const uint32_t missing = text_font_missing(font, text);
+    TRY(text_draw_bounds(font, text, box, err));
+    const uint32_t missing = text_draw_missing(font, text);
     if (missing)
         return error_set(err, SNUG_ERR_ARG,
                          "the font %s %s has no glyph for U+%04X: choose another (snug fonts)",
-                         text_font_family(font), text_font_style(font), (unsigned)missing);
+                         text_draw_family(font), text_draw_style(font), (unsigned)missing);
     const int w = box->right - box->left, h = box->bottom + AD_MARGIN_PX;
     if (w <= AD_SIDE_PX && h <= AD_SIDE_PX) return SNUG_OK;
     return error_set(

@@ -22,6 +22,7 @@ typedef struct ImageRequest {
     ImagePaths paths;
     const char *prompt, *prompt_2, *negative, *image, *mask, *scheduler, *noise, *loras, *rng;
     const char *controlnet, *control_image;
+    const Image *control_picture; /**< RGB, instead of control_image: no option, for pipelines */
     bool strict_lora;
     OptionSize size;
     int64_t steps, seed, batch, max_tokens;

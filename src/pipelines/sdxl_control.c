@@ -23,7 +23,7 @@ static SnugStatus check_fit(const SdxlJob *j, const UnetConfig *c, const char *p
 static bool asked(const SdxlJob *j)
 {
     const ImageRequest *q = j->image->request;
-    return q->controlnet || q->control_image ||
+    return q->controlnet || q->control_image || q->control_picture ||
            (j->image->model.dir && model_dir_has(j->image->model.dir, "controlnet"));
 }
 
@@ -33,7 +33,7 @@ SnugStatus sdxl_control_open(SdxlJob *j, SnugError *err)
     ImagePart part;
     Weights w;
     if (!asked(j)) return SNUG_OK;
-    if (!q->control_image)
+    if (!q->control_image && !q->control_picture)
         return error_set(err, SNUG_ERR_ARG,
                          "a ControlNet needs --control-image: what it is to follow");
     SdxlControl *c = arena_take(j->image->context->arena, sizeof *c);
@@ -74,8 +74,10 @@ SnugStatus sdxl_control_prepare(SdxlJob *j, SnugError *err)
         return error_set(err, SNUG_ERR_FILE,
                          "a ControlNet of %lld channels at 1/%d of the picture's size",
                          (long long)c->net.cfg.picture_channels, f);
-    TRY(image_read_file(&in, heap, j->image->request->control_image, 3, NULL, err));
-    SnugStatus status = resize_image(&fitted, heap, &in, width, height, RESIZE_LANCZOS, err);
+    const Image *from = j->image->request->control_picture;
+    if (!from) TRY(image_read_file(&in, heap, j->image->request->control_image, 3, NULL, err));
+    SnugStatus status =
+        resize_image(&fitted, heap, from ? from : &in, width, height, RESIZE_LANCZOS, err);
     const size_t n = (size_t)width * (size_t)height * 3;
     if (status == SNUG_OK) {
         c->picture = heap_take(heap, n * sizeof(float), "image");

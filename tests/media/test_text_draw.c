@@ -58,9 +58,9 @@ static void check_line(const Line *line, Golden *golden, Heap *heap)
     TextFont *font = NULL;
     ImageBox box;
     Image got, want, got_edges, want_edges;
-    if (text_font_open(&font, heap, font_path(line->font), line->size, &err) != SNUG_OK)
+    if (text_draw_open(&font, heap, font_path(line->font), line->size, &err) != SNUG_OK)
         fail_msg("%s", err.text);
-    CHECK_INT(text_bounds(font, line->text, &box, &err), SNUG_OK);
+    CHECK_INT(text_draw_bounds(font, line->text, &box, &err), SNUG_OK);
     const int have[4] = { box.left, box.top, box.right, box.bottom };
     for (int i = 0; i < 4; i++)
         if (abs(have[i] - line->box[i]) > 1)
@@ -83,7 +83,7 @@ static void check_line(const Line *line, Golden *golden, Heap *heap)
     image_release(&want);
     image_release(&got_edges);
     image_release(&want_edges);
-    text_font_close(font);
+    text_draw_close(font);
 }
 
 TEST(text_draw, letters_stand_where_pillow_puts_them)
@@ -110,13 +110,13 @@ TEST(text_draw, missing_glyphs_are_named)
 {
     Heap *heap = heap_create();
     TextFont *font = NULL;
-    CHECK_INT(text_font_open(&font, heap, font_path("latin.ttf"), 20, &err), SNUG_OK);
-    CHECK_TEXT(text_font_family(font), "Snug Test Latin");
-    CHECK_TEXT(text_font_style(font), "Regular");
-    CHECK_INT(text_font_missing(font, "SALE 50%!\n\xe2\x80\x8b"), 0);
-    CHECK_INT(text_font_missing(font, "SA\xed\x95\x9c"), 0xd55c);
-    CHECK_INT(text_font_missing(font, "\xf0\x9f\x98\x80"), 0x1f600);
-    text_font_close(font);
+    CHECK_INT(text_draw_open(&font, heap, font_path("latin.ttf"), 20, &err), SNUG_OK);
+    CHECK_TEXT(text_draw_family(font), "Snug Test Latin");
+    CHECK_TEXT(text_draw_style(font), "Regular");
+    CHECK_INT(text_draw_missing(font, "SALE 50%!\n\xe2\x80\x8b"), 0);
+    CHECK_INT(text_draw_missing(font, "SA\xed\x95\x9c"), 0xd55c);
+    CHECK_INT(text_draw_missing(font, "\xf0\x9f\x98\x80"), 0x1f600);
+    text_draw_close(font);
     CHECK_INT(heap_now_bytes(heap), 0);
     heap_free(heap);
 }
@@ -127,22 +127,22 @@ TEST(text_draw, what_cannot_be_drawn_is_refused)
     TextFont *font = NULL;
     ImageBox box;
     static char long_text[TEXT_DRAW_MAX_BYTES + 2];
-    CHECK_INT(text_font_open(&font, heap, font_path("texts.txt"), 20, &err), SNUG_ERR_FILE);
+    CHECK_INT(text_draw_open(&font, heap, font_path("texts.txt"), 20, &err), SNUG_ERR_FILE);
     CHECK_HAS(err.text, "texts.txt: no font");
-    CHECK_INT(text_font_open(&font, heap, font_path("absent.ttf"), 20, &err), SNUG_ERR_FILE);
-    CHECK_INT(text_font_open(&font, heap, font_path("latin.ttf"), 0, &err), SNUG_ERR_ARG);
-    CHECK_INT(text_font_open(&font, heap, font_path("latin.ttf"), 100000, &err), SNUG_ERR_ARG);
+    CHECK_INT(text_draw_open(&font, heap, font_path("absent.ttf"), 20, &err), SNUG_ERR_FILE);
+    CHECK_INT(text_draw_open(&font, heap, font_path("latin.ttf"), 0, &err), SNUG_ERR_ARG);
+    CHECK_INT(text_draw_open(&font, heap, font_path("latin.ttf"), 100000, &err), SNUG_ERR_ARG);
     CHECK(font == NULL);
-    CHECK_INT(text_font_open(&font, heap, font_path("latin.ttf"), 20, &err), SNUG_OK);
-    CHECK_INT(text_bounds(font, "\xff", &box, &err), SNUG_ERR_ARG);
+    CHECK_INT(text_draw_open(&font, heap, font_path("latin.ttf"), 20, &err), SNUG_OK);
+    CHECK_INT(text_draw_bounds(font, "\xff", &box, &err), SNUG_ERR_ARG);
     CHECK_HAS(err.text, "UTF-8");
     memset(long_text, 'A', sizeof long_text - 1);
-    CHECK_INT(text_bounds(font, long_text, &box, &err), SNUG_ERR_ARG);
+    CHECK_INT(text_draw_bounds(font, long_text, &box, &err), SNUG_ERR_ARG);
     Image rgb;
     CHECK_INT(image_init(&rgb, heap, 8, 8, 3, &err), SNUG_OK);
     CHECK_INT(text_draw(font, "A", &rgb, 0, 0, &err), SNUG_ERR_ARG);
     image_release(&rgb);
-    text_font_close(font);
+    text_draw_close(font);
     CHECK_INT(heap_now_bytes(heap), 0);
     heap_free(heap);
 }

@@ -85,7 +85,7 @@ static void check_guide(Bench *b)
     Image guide, edges, seen, small;
     ImageBox box;
     const int *want = b->number;
-    CHECK_INT(text_font_open(&font, b->heap, test_path("golden/fonts/latin.ttf"), AD_TEXT_PX, &err),
+    CHECK_INT(text_draw_open(&font, b->heap, test_path("golden/fonts/latin.ttf"), AD_TEXT_PX, &err),
               SNUG_OK);
     CHECK_INT(ad_text_guide(&guide, b->heap, font, "SALE 50%!", &err), SNUG_OK);
     CHECK(compose_bounds(&guide, &box));
@@ -110,7 +110,7 @@ static void check_guide(Bench *b)
     image_release(&edges);
     image_release(&seen);
     image_release(&small);
-    text_font_close(font);
+    text_draw_close(font);
 }
 
 static void check_line(Bench *b)
@@ -151,7 +151,7 @@ TEST(ad_pictures, text_that_cannot_be_set_is_refused)
     TextFont *font = NULL;
     Image guide;
     const char *path = test_path("golden/fonts/latin.ttf");
-    CHECK_INT(text_font_open(&font, heap, path, AD_TEXT_PX, &err), SNUG_OK);
+    CHECK_INT(text_draw_open(&font, heap, path, AD_TEXT_PX, &err), SNUG_OK);
     CHECK_INT(ad_text_guide(&guide, heap, font, "SALE SALE SALE", &err), SNUG_ERR_ARG);
     CHECK_HAS(err.text, "does not fit");
     CHECK_INT(ad_text_guide(&guide, heap, font, "A\nA\nA\nA\nA\nA\nA\nA", &err), SNUG_ERR_ARG);
@@ -159,7 +159,7 @@ TEST(ad_pictures, text_that_cannot_be_set_is_refused)
     CHECK_INT(ad_text_guide(&guide, heap, font, "SA\xed\x95\x9c", &err), SNUG_ERR_ARG);
     CHECK_HAS(err.text, "U+D55C");
     CHECK(guide.pixels == NULL);
-    text_font_close(font);
+    text_draw_close(font);
     CHECK_INT(heap_now_bytes(heap), 0);
     heap_free(heap);
 }
