@@ -46,7 +46,7 @@ void diffusion_config_defaults(DiffusionConfig *config, DiffusionKind kind)
         .clip = kind == DIFFUSION_DDIM ? 1.0 : 0.0,
         .order = 2,
         .lower_order_final = true,
-        .lambda_min = -INFINITY,
+        .lambda_min = -HUGE_VAL,
     };
 }
 
