@@ -96,7 +96,8 @@ SnugStatus ad_place_product(Image *draft, Image *mask, Heap *heap, const Image *
 
 /* ---- the text -------------------------------------------------------------------------------- */
 
-static SnugStatus check_text(TextFont *font, const char *text, ImageBox *box, SnugError *err)
+static SnugStatus check_text(TextFont *font, const char *text, int side, ImageBox *box,
+                             SnugError *err)
 {
     TRY(text_draw_bounds(font, text, box, err));
     const uint32_t missing = text_draw_missing(font, text);
@@ -105,23 +106,24 @@ static SnugStatus check_text(TextFont *font, const char *text, ImageBox *box, Sn
                          "the font %s %s has no glyph for U+%04X: choose another (snug fonts)",
                          text_draw_family(font), text_draw_style(font), (unsigned)missing);
     const int w = box->right - box->left, h = box->bottom + AD_MARGIN_PX;
-    if (w <= AD_SIDE_PX && h <= AD_SIDE_PX) return SNUG_OK;
+    if (w <= side && h <= side) return SNUG_OK;
     return error_set(
         err, SNUG_ERR_ARG,
         "the text does not fit: it is %d x %d px, there are %d x %d; a size of %d in a "
         "hundred of this one would do, or break it into lines",
-        w, box->bottom, AD_SIDE_PX, AD_SIDE_PX - AD_MARGIN_PX,
-        w > h ? 100 * AD_SIDE_PX / w : 100 * (AD_SIDE_PX - AD_MARGIN_PX) / box->bottom);
+        w, box->bottom, side, side - AD_MARGIN_PX,
+        w > h ? 100 * side / w : 100 * (side - AD_MARGIN_PX) / box->bottom);
 }
 
-SnugStatus ad_text_guide(Image *out, Heap *heap, TextFont *font, const char *text, SnugError *err)
+SnugStatus ad_text_guide(Image *out, Heap *heap, TextFont *font, const char *text, int side,
+                         SnugError *err)
 {
     ImageBox box;
     *out = (Image){ 0 };
-    TRY(check_text(font, text, &box, err));
-    TRY(image_init(out, heap, AD_SIDE_PX, AD_SIDE_PX, 1, err));
-    memset(out->pixels, 0, image_bytes(AD_SIDE_PX, AD_SIDE_PX, 1));
-    const int x = middle(AD_SIDE_PX, box.right - box.left);
+    TRY(check_text(font, text, side, &box, err));
+    TRY(image_init(out, heap, side, side, 1, err));
+    memset(out->pixels, 0, image_bytes(side, side, 1));
+    const int x = middle(side, box.right - box.left);
     const SnugStatus status = text_draw(font, text, out, x, AD_MARGIN_PX, err);
     if (status != SNUG_OK) image_release(out);
     return status;

@@ -9,7 +9,7 @@
 #include "media/compose.h"
 #include "media/text_draw.h"
 
-enum { AD_SIDE_PX = 1024, AD_TEXT_PX = 160, AD_MARGIN_PX = 100 };
+enum { AD_MARGIN_PX = 100 };
 
 typedef enum AdPosition { AD_TOP, AD_CENTER, AD_BOTTOM, AD_AUTO } AdPosition;
 typedef enum AdMode { AD_OVERLAY, AD_BLEND, AD_BEHIND } AdMode;
@@ -38,10 +38,10 @@ SNUG_MUST_USE SnugStatus ad_place_product(Image *draft, Image *mask, Heap *heap,
                                           const Image *background, const Image *product,
                                           SnugError *err);
 
-/** White letters on black [AD_SIDE_PX, AD_SIDE_PX], in the middle, 100 px from above; grey.
+/** White letters on black [side, side], in the middle, 100 px from above; grey.
  *  SNUG_ERR_ARG: a character without a glyph, or text that is wider or taller than the picture. */
 SNUG_MUST_USE SnugStatus ad_text_guide(Image *out, Heap *heap, TextFont *font, const char *text,
-                                       SnugError *err);
+                                       int side, SnugError *err);
 /** The guide's edges, white on black: what the ControlNet sees; RGB. */
 SNUG_MUST_USE SnugStatus ad_guide_edges(Image *out, Heap *heap, const Image *guide, SnugError *err);
 

@@ -8,6 +8,7 @@
 #include "pipelines/ad_pictures.h"
 
 static SnugError err;
+enum { SIDE_PX = 1024, TEXT_PX = 160 };
 
 typedef struct Bench {
     Heap *heap;
@@ -85,9 +86,9 @@ static void check_guide(Bench *b)
     Image guide, edges, seen, small;
     ImageBox box;
     const int *want = b->number;
-    CHECK_INT(text_draw_open(&font, b->heap, test_path("golden/fonts/latin.ttf"), AD_TEXT_PX, &err),
+    CHECK_INT(text_draw_open(&font, b->heap, test_path("golden/fonts/latin.ttf"), TEXT_PX, &err),
               SNUG_OK);
-    CHECK_INT(ad_text_guide(&guide, b->heap, font, "SALE 50%!", &err), SNUG_OK);
+    CHECK_INT(ad_text_guide(&guide, b->heap, font, "SALE 50%!", SIDE_PX, &err), SNUG_OK);
     CHECK(compose_bounds(&guide, &box));
     CHECK(abs(box.left - want[0]) <= 1 && abs(box.top - want[1]) <= 1 &&
           abs(box.right - want[2]) <= 1 && abs(box.bottom - want[3]) <= 1);
@@ -101,7 +102,7 @@ static void check_guide(Bench *b)
     CHECK(far * 100 <= image_bytes(w / 4, h / 4, 1));
     CHECK_INT(ad_guide_edges(&edges, b->heap, &guide, &err), SNUG_OK);
     size_t lit = 0;
-    for (size_t i = 0; i < image_bytes(AD_SIDE_PX, AD_SIDE_PX, 1); i++)
+    for (size_t i = 0; i < image_bytes(SIDE_PX, SIDE_PX, 1); i++)
         lit += edges.pixels[3 * i] != 0;
     int count = 0;
     CHECK(fscanf(b->golden.lines, " edges %d ", &count) == 1);
@@ -151,12 +152,13 @@ TEST(ad_pictures, text_that_cannot_be_set_is_refused)
     TextFont *font = NULL;
     Image guide;
     const char *path = test_path("golden/fonts/latin.ttf");
-    CHECK_INT(text_draw_open(&font, heap, path, AD_TEXT_PX, &err), SNUG_OK);
-    CHECK_INT(ad_text_guide(&guide, heap, font, "SALE SALE SALE", &err), SNUG_ERR_ARG);
+    CHECK_INT(text_draw_open(&font, heap, path, TEXT_PX, &err), SNUG_OK);
+    CHECK_INT(ad_text_guide(&guide, heap, font, "SALE SALE SALE", SIDE_PX, &err), SNUG_ERR_ARG);
     CHECK_HAS(err.text, "does not fit");
-    CHECK_INT(ad_text_guide(&guide, heap, font, "A\nA\nA\nA\nA\nA\nA\nA", &err), SNUG_ERR_ARG);
+    CHECK_INT(ad_text_guide(&guide, heap, font, "A\nA\nA\nA\nA\nA\nA\nA", SIDE_PX, &err),
+              SNUG_ERR_ARG);
     CHECK_HAS(err.text, "does not fit");
-    CHECK_INT(ad_text_guide(&guide, heap, font, "SA\xed\x95\x9c", &err), SNUG_ERR_ARG);
+    CHECK_INT(ad_text_guide(&guide, heap, font, "SA\xed\x95\x9c", SIDE_PX, &err), SNUG_ERR_ARG);
     CHECK_HAS(err.text, "U+D55C");
     CHECK(guide.pixels == NULL);
     text_draw_close(font);

@@ -1,0 +1,184 @@
+/* test_ad.c  Advertisements of tiny models through the public API: the same bytes under every budget,
+ * from any step on; what cannot be is refused. */
+#include "pipelines/request.h"
+
+#include "base/size.h"
+#include "models/birefnet_file.h"
+
+enum { GIB = 1 << 30, MIB = 1 << 20 };
+
+static SnugEngine *open_engine(int threads, size_t ram_bytes)
+{
+    SnugEngine *engine = NULL;
+    SnugError err = { { 0 } };
+    const SnugEngineOptions options = { .ram_bytes = ram_bytes, .threads = threads };
+    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
+    return engine;
+}
+
+static const char *const OPTIONS[][2] = {
+    { "bg-prompt", "a beach" },   { "text-content", "SALE" }, { "text-size", "30" },
+    { "size", "192x192" },        { "cutout-size", "64" },    { "bg-steps", "2" },
+    { "product-steps", "3" },     { "text-steps", "2" },      { "composition-steps", "4" },
+    { "composition-prompt", "x" }
+};
+
+static SnugJob *new_job(SnugEngine *engine)
+{
+    SnugError err = { { 0 } };
+    SnugJob *job = NULL;
+    REQUIRE_OK(snug_job_create(&job, engine, "ad", &err), &err);
+    request_option(job, "flux", test_path("golden/flux_pipelines/dev"));
+    request_option(job, "sdxl", test_path("golden/sdxl_pipelines/control"));
+    request_option(job, "controlnet", test_path("golden/sdxl_pipelines/control/controlnet"));
+    request_option(job, "birefnet", birefnet_file_write("", 0));
+    request_option(job, "font", test_path("golden/fonts/latin.ttf"));
+    request_option(job, "input-image", test_path("golden/flux_pipelines/dev/picture.png"));
+    for (size_t i = 0; i < COUNT(OPTIONS); i++)
+        request_option(job, OPTIONS[i][0], OPTIONS[i][1]);
+    return job;
+}
+
+/* False when the budget is refused. */
+static bool run(SnugEngine *engine, SnugJob *job, const char *output, SnugFigures *planned)
+{
+    SnugError err = { { 0 } };
+    SnugPlan *plan = NULL;
+    request_option(job, "output", output);
+    const SnugStatus status = snug_plan_create(&plan, job, &err);
+    if (status == SNUG_OK) {
+        *planned = snug_plan_figures(plan);
+        REQUIRE_OK(snug_run(job, plan, NULL, NULL, &err), &err);
+        CHECK_INT(snug_job_figures(job).slab_peak_bytes, planned->slab_bytes);
+    } else if (status != SNUG_ERR_BUDGET)
+        fail_msg("%s", err.text);
+    snug_plan_free(plan);
+    snug_job_free(job);
+    snug_engine_close(engine);
+    return status == SNUG_OK;
+}
+
+static void check_same(const char *a, const char *b)
+{
+    size_t n, m;
+    char *x = request_bytes(a, &n), *y = request_bytes(b, &m);
+    CHECK_INT(n, m);
+    CHECK(memcmp(x, y, n) == 0);
+    free(x);
+    free(y);
+}
+
+static bool same(const char *a, const char *b)
+{
+    size_t n, m;
+    char *x = request_bytes(a, &n), *y = request_bytes(b, &m);
+    const bool equal = n == m && memcmp(x, y, n) == 0;
+    free(x);
+    free(y);
+    return equal;
+}
+
+/* As values, so that what the PNG says of its making does not matter. */
+static void run_npy(SnugJob *job, SnugEngine *engine, const char *name)
+{
+    SnugFigures figures;
+    CHECK(run(engine, job, request_scratch(name), &figures));
+}
+
+TEST(ad, is_the_same_under_every_budget_and_thread_count)
+{
+    SnugFigures ample, tight;
+    SnugEngine *engine = open_engine(1, GIB);
+    CHECK(run(engine, new_job(engine), request_scratch("ample.npy"), &ample));
+    size_t ram = ample.process_peak_bytes;
+    for (int i = 0; i < 24; i++) { /* down until it is refused */
+        engine = open_engine(1 + i % 2, ram);
+        if (!run(engine, new_job(engine), request_scratch("tight.npy"), &tight)) break;
+        check_same(request_scratch("ample.npy"), request_scratch("tight.npy"));
+        ram -= MIB / 2;
+    }
+}
+
+TEST(ad, goes_on_from_any_step)
+{
+    char step1[512], step2[512];
+    SnugEngine *engine = open_engine(2, GIB);
+    SnugJob *job = new_job(engine);
+    request_option(job, "steps-folder", test_scratch());
+    run_npy(job, engine, "full.npy");
+    (void)snprintf(step1, sizeof step1, "%s", request_scratch("step1_result.png"));
+    (void)snprintf(step2, sizeof step2, "%s", request_scratch("step2_result.png"));
+    for (int first = 2; first <= 3; first++) {
+        engine = open_engine(2, GIB);
+        job = new_job(engine);
+        request_option(job, "start-step", first == 2 ? "2" : "3");
+        request_option(job, "step1-image", step1);
+        if (first == 3) request_option(job, "step2-image", step2);
+        run_npy(job, engine, "tail.npy");
+        check_same(request_scratch("full.npy"), request_scratch("tail.npy"));
+    }
+}
+
+TEST(ad, blank_letters_end_after_the_first_step)
+{
+    SnugEngine *engine = open_engine(2, GIB);
+    SnugJob *job = new_job(engine);
+    request_option(job, "text-content", " \n");
+    request_option(job, "sdxl", "nowhere"); /* not looked at */
+    run_npy(job, engine, "first.npy");
+    engine = open_engine(2, GIB);
+    run_npy(new_job(engine), engine, "full.npy");
+    CHECK(!same(request_scratch("first.npy"), request_scratch("full.npy")));
+}
+
+TEST(ad, auto_takes_one_of_three_places)
+{
+    static const char *const PLACES[] = { "auto", "top", "center", "bottom" };
+    static const char *const FILES[] = { "auto.npy", "top.npy", "center.npy", "bottom.npy" };
+    int equal = 0;
+    for (size_t i = 0; i < COUNT(PLACES); i++) {
+        SnugEngine *engine = open_engine(2, GIB);
+        SnugJob *job = new_job(engine);
+        request_option(job, "text-position", PLACES[i]);
+        run_npy(job, engine, FILES[i]);
+        if (i) equal += same(request_scratch(FILES[0]), request_scratch(FILES[i]));
+    }
+    CHECK_INT(equal, 1);
+}
+
+typedef struct Refusal {
+    const char *option, *value;
+    SnugStatus status;
+    const char *says;
+} Refusal;
+
+TEST(ad, requests_that_cannot_be_are_refused)
+{
+    const Refusal refusals[] = {
+        { "composition-mode", "beside", SNUG_ERR_ARG, "overlay, blend, behind" },
+        { "text-position", "left", SNUG_ERR_ARG, "top, center, bottom, auto" },
+        { "size", "192x160", SNUG_ERR_ARG, "square" },
+        { "cutout-size", "65", SNUG_ERR_ARG, "multiple of 32" },
+        { "text-content", "SALE SALE SALE SALE", SNUG_ERR_ARG, "does not fit" },
+        { "text-content", "\xed\x95\x9c", SNUG_ERR_ARG, "U+D55C" },
+        { "font", "nowhere.ttf", SNUG_ERR_FILE, "nowhere.ttf" },
+        { "start-step", "2", SNUG_ERR_ARG, "--step1-image" },
+        { "steps-folder", "nowhere", SNUG_ERR_ARG, "no folder" },
+        { "birefnet", "nowhere", SNUG_ERR_FILE, "nowhere" },
+        { "flux", "nowhere", SNUG_ERR_FILE, "nowhere" },
+        { "composition-strength", "0", SNUG_ERR_ARG, "less than one step" },
+    };
+    for (size_t i = 0; i < COUNT(refusals); i++) {
+        const Refusal *x = &refusals[i];
+        SnugError err = { { 0 } };
+        SnugPlan *plan = NULL;
+        SnugEngine *engine = open_engine(1, GIB);
+        SnugJob *job = new_job(engine);
+        request_option(job, x->option, x->value);
+        CHECK_INT(snug_plan_create(&plan, job, &err), x->status);
+        CHECK_HAS(err.text, x->says);
+        CHECK(plan == NULL);
+        snug_job_free(job);
+        snug_engine_close(engine);
+    }
+}
