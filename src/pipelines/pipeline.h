@@ -74,7 +74,8 @@ typedef struct Pipeline {
 } Pipeline;
 
 extern const Pipeline PIPELINE_WAN_T2V, PIPELINE_WAN_I2V, PIPELINE_WAN_TI2V;
-extern const Pipeline PIPELINE_TXT2IMG, PIPELINE_IMG2IMG, PIPELINE_INPAINT, PIPELINE_CUTOUT, PIPELINE_AD;
+extern const Pipeline PIPELINE_TXT2IMG, PIPELINE_IMG2IMG, PIPELINE_INPAINT, PIPELINE_CUTOUT,
+    PIPELINE_AD;
 
 /** Pipelines in order of listing; NULL past the last. */
 const Pipeline *pipeline_at(int index);

@@ -6,7 +6,7 @@
 static const Pipeline *const PIPELINES[] = { &PIPELINE_WAN_TI2V, &PIPELINE_WAN_T2V,
                                              &PIPELINE_WAN_I2V,  &PIPELINE_TXT2IMG,
                                              &PIPELINE_IMG2IMG,  &PIPELINE_INPAINT,
-                                             &PIPELINE_CUTOUT, &PIPELINE_AD };
+                                             &PIPELINE_CUTOUT,   &PIPELINE_AD };
 
 const Pipeline *pipeline_at(int index)
 {
