@@ -27,22 +27,11 @@ typedef struct Curve {
     Point point[POINTS];
 } Curve;
 
-/* Of a sketch: what the first step reads is read once, the rest at each further step. */
-static double moved_in_full(const Trace *t, int32_t stage, const StageWeights *w)
-{
-    const double once =
-        w->moved_bytes < (double)w->unit_bytes ? w->moved_bytes : (double)w->unit_bytes;
-    if (!t->stages[stage].steps || t->n_steps < 2) return w->moved_bytes;
-    return once + (w->moved_bytes - once) * (t->all_steps - 1) / (t->n_steps - 1);
-}
-
 static void take_if_faster(Curve *c, Point *p)
 {
     const double seconds = layout_seconds(c->plan);
     const Residency *r = &c->plan->schedule.loads;
-    double moved = 0;
-    for (int32_t s = 0; s < r->n_stages; s++)
-        moved += moved_in_full(&c->plan->trace, s, &r->stages[s]);
+    const double moved = layout_moved_bytes(c->plan);
     const bool same = p->seconds >= 0 && fabs(p->seconds - seconds) <= 0.005 * seconds;
     if (same ? moved >= p->moved : p->seconds >= 0 && p->seconds <= seconds) return;
     p->seconds = seconds;

@@ -154,6 +154,24 @@ double layout_seconds(const SnugPlan *plan)
     return total;
 }
 
+/* In every further step as much moves as in those of the sketch but the first. */
+static double moved_in_full(const Trace *t, int32_t stage, const StageWeights *w)
+{
+    const double once =
+        w->moved_bytes < (double)w->unit_bytes ? w->moved_bytes : (double)w->unit_bytes;
+    if (!t->stages[stage].steps || t->n_steps < 2) return w->moved_bytes;
+    return once + (w->moved_bytes - once) * (t->all_steps - 1) / (t->n_steps - 1);
+}
+
+double layout_moved_bytes(const SnugPlan *plan)
+{
+    const Residency *r = &plan->schedule.loads;
+    double moved = 0;
+    for (int32_t s = 0; s < r->n_stages; s++)
+        moved += moved_in_full(&plan->trace, s, &r->stages[s]);
+    return moved;
+}
+
 /* ---- laying out ------------------------------------------------------------------------------- */
 
 void layout_drop(SnugPlan *plan)

@@ -36,6 +36,8 @@ void layout_drop(SnugPlan *plan);
 Costs layout_costs(const SnugPlan *plan);
 /** Seconds of the whole request from a layout that may be a sketch. */
 double layout_seconds(const SnugPlan *plan);
+/** Weights moved; of a sketch, what the whole request would move. */
+double layout_moved_bytes(const SnugPlan *plan);
 /** Does the work wait for weights, by more than a hundredth of the time? */
 bool layout_waits(const SnugPlan *plan);
 

@@ -18,7 +18,7 @@ enum { PROCESS_MARGIN_BYTES = 6 << 20 };
 /* A candidate and what a sketch of it said. */
 typedef struct Candidate {
     RunKnobs knobs;
-    double seconds;
+    double seconds, moved;
     size_t top; /* slab bytes */
     bool fits, tried;
 } Candidate;
@@ -53,6 +53,7 @@ static SnugStatus sketch(SnugPlan *plan, Candidate *c, Search *search, SnugError
     }
     TRY(status);
     c->seconds = layout_seconds(plan);
+    c->moved = layout_moved_bytes(plan);
     c->top = plan->schedule.loads.top;
     c->fits = true;
     return SNUG_OK;
@@ -69,9 +70,11 @@ static Candidate *best_left(Search *search, bool smallest)
             best = c;
             continue;
         }
-        if (smallest) continue;
-        const bool faster = c->seconds < 0.98 * best->seconds;
-        if (faster || (c->seconds <= 1.005 * best->seconds && c->top < best->top)) best = c;
+        if (smallest || c->seconds > 1.01 * best->seconds) continue;
+        const bool faster = c->seconds < 0.98 * best->seconds,
+                   lighter = c->moved < 0.95 * best->moved,
+                   lower = c->moved <= 1.01 * best->moved && c->top < best->top;
+        if (faster || lighter || lower) best = c;
     }
     return best;
 }

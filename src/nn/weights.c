@@ -11,7 +11,7 @@
 #include "tensor/finite.h"
 
 enum { UNIT_ALIGN = 64, MAX_NAME = NAME_MAP_TEXT, MAX_LISTED = 10 };
-enum { PIECES = 96, LEAST_PIECE = 4 << 20 };
+enum { PIECES = 96, LEAST_PIECE = 512 << 10 };
 
 void weight_table_init(WeightTable *table, Arena *arena)
 {

@@ -167,7 +167,7 @@ static const char PLAIN[] =
     "\"ids\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[60,68]},"
     "\"codes\":{\"dtype\":\"I8\",\"shape\":[2,2],\"data_offsets\":[68,72]}}";
 
-/* Two dense layers of 3 MiB in a block: 4 MiB are the least that a piece may have. */
+/* Two dense layers of 3 MiB in a block: pieces of 512 KiB and more are not joined. */
 static const char LARGE[] =
     "{\"a.weight\":{\"dtype\":\"F32\",\"shape\":[768,1024],\"data_offsets\":[0,3145728]},"
     "\"a.bias\":{\"dtype\":\"F32\",\"shape\":[768],\"data_offsets\":[3145728,3148800]},"
