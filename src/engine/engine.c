@@ -117,7 +117,8 @@ static SnugStatus open_parts(SnugEngine *e, const SnugEngineOptions *o, SnugErro
                          MAX_THREADS);
     Isa isa;
     TRY(choose_isa(o->isa, &isa, err));
-    e->pool = pool_create(e->heap, o->threads ? o->threads : usable_processors());
+    e->processors = usable_processors();
+    e->pool = pool_create(e->heap, o->threads ? o->threads : e->processors);
     if (!e->pool) return error_set(err, SNUG_ERR_MEMORY, "the system refused the compute threads");
     cpu_device_init(&e->cpu, e->pool, isa);
     TRY(open_device(e, o, err));

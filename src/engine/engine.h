@@ -19,6 +19,7 @@
 struct SnugEngine {
     Heap *heap;
     Pool *pool;
+    int processors; /**< that this process may use */
     CpuDevice cpu;
     SimDevice sim;
     Device device;

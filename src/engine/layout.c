@@ -129,6 +129,13 @@ static double op_seconds(const void *self, const TraceOp *op)
     return profile_op_seconds(self, op);
 }
 
+/* Reading copies from the page cache, on a processor that computes, too, where none is left over. */
+static double steal(const SnugEngine *e)
+{
+    const int threads = pool_threads(e->pool);
+    return threads < e->processors ? 0.0 : 1.0 / (e->profile.disk_warm * threads);
+}
+
 Costs layout_costs(const SnugPlan *plan)
 {
     const SnugEngine *e = plan->job->engine;
@@ -139,7 +146,8 @@ Costs layout_costs(const SnugPlan *plan)
                     .first_bytes_per_second = profile_first_rate(p, plan->job->cached),
                     .again_bytes_per_second =
                         plan->job->weights.keep_cached ? p->disk_warm : p->disk_cold,
-                    .copy_bytes_per_second = memory ? memory->bytes_per_second : 0 };
+                    .copy_bytes_per_second = memory ? memory->bytes_per_second : 0,
+                    .steal = steal(e) };
 }
 
 /* A stage with steps has more of them than its sketch. */

@@ -11,6 +11,8 @@ typedef struct Costs {
     double first_bytes_per_second; /**< first read of a unit from its file */
     double again_bytes_per_second; /**< later reads: the page cache may hold it */
     double copy_bytes_per_second;  /**< host to device, with two tiers */
+    double steal; /**< seconds that computing loses per byte read beside it: readers take turns with
+                       compute threads on the same processors */
 } Costs;
 
 /** When each operation would begin if nothing ever had to wait. */

@@ -77,8 +77,16 @@ static LoadTime run_load(Sim *sim, int32_t i)
     return (LoadTime){ begin, sim->done[i] };
 }
 
-static void sum_stages(const Sim *sim, Residency *out)
+/* What reading takes from computing; while operations wait for weights it takes nothing. */
+static double stolen(const Sim *sim, const StageWeights *s)
 {
+    const double seconds = s->moved_bytes * sim->costs->steal - s->stall_seconds;
+    return seconds > 0 ? seconds : 0.0;
+}
+
+static double sum_stages(const Sim *sim, Residency *out)
+{
+    double all = 0;
     const Trace *t = sim->clock->trace;
     for (int32_t s = 0; s < t->n_stages; s++) {
         const int32_t first = t->stages[s].first_op, end = t->stages[s].end_op;
@@ -86,7 +94,11 @@ static void sum_stages(const Sim *sim, Residency *out)
             stall_before(sim, end - 1, out->n_loads) - stall_before(sim, first - 1, out->n_loads);
         out->stages[s].seconds =
             clock_at(sim->clock, end) - clock_at(sim->clock, first) + out->stages[s].stall_seconds;
+        const double more = stolen(sim, &out->stages[s]);
+        out->stages[s].seconds += more;
+        all += more;
     }
+    return all;
 }
 
 SnugStatus forecast_loads(const Clock *clock, Residency *loads, const Residency *host,
@@ -110,8 +122,7 @@ SnugStatus forecast_loads(const Clock *clock, Residency *loads, const Residency 
             const LoadTime time = run_load(&sim, i);
             if (times) times[i] = time;
         }
-        sum_stages(&sim, loads);
-        *seconds = clock_at(clock, clock->trace->n_ops) +
+        *seconds = sum_stages(&sim, loads) + clock_at(clock, clock->trace->n_ops) +
                    (loads->n_loads ? sim.stall[loads->n_loads - 1] : 0.0);
     }
     arena_release(&arena);
