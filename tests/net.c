@@ -68,10 +68,9 @@ typedef struct NetRun {
     void *context;
 } NetRun;
 
-static SnugStatus read_unit(void *owner, int32_t unit, size_t from, size_t bytes, void *to,
-                            SnugError *err)
+static SnugStatus read_unit(void *owner, int32_t unit, void *to, SnugError *err)
 {
-    return weight_table_read(&((NetRun *)owner)->net->table, unit, from, bytes, to, err);
+    return weight_table_read(&((NetRun *)owner)->net->table, unit, to, err);
 }
 
 static SnugStatus read_row(void *owner, const Weight *w, int64_t row, void *to, SnugError *err)

@@ -79,11 +79,10 @@ static void emit_news(Running *run)
 
 /* ---- what the run asks of its owner ---------------------------------------------------------- */
 
-static SnugStatus read_unit(void *owner, int32_t unit, size_t from, size_t bytes, void *to,
-                            SnugError *err)
+static SnugStatus read_unit(void *owner, int32_t unit, void *to, SnugError *err)
 {
     const Running *run = owner;
-    return weight_table_read(&run->job->weights, unit, from, bytes, to, err);
+    return weight_table_read(&run->job->weights, unit, to, err);
 }
 
 static SnugStatus copy_to_device(void *owner, void *to, const void *from, size_t bytes,

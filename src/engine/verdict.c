@@ -120,9 +120,9 @@ static void find_tops(const SnugPlan *plan, StageVerdict *out)
     }
 }
 
-/* Loads of a unit in a stage, so far; parts for one use count once. */
+/* Loads of a unit in a stage, so far. */
 typedef struct Count {
-    int32_t stage, use, n;
+    int32_t stage, n;
 } Count;
 
 /* A run of names that count up: "transformer.blocks.3 to 17". */
@@ -186,14 +186,9 @@ static bool list_streams(SnugPlan *plan, Count *count, Streams *s, StageVerdict 
     int32_t at = 0;
     for (int32_t stage = 0; stage < plan->trace.n_stages; stage++) {
         for (; at < r->n_loads && r->loads[at].need < plan->trace.stages[stage].end_op; at++) {
-            const Load *load = &r->loads[at];
-            Count *c = &count[load->unit];
-            if (c->stage != stage + 1)
-                *c = (Count){ .stage = stage + 1, .use = load->use, .n = 1 };
-            else if (c->use != load->use) {
-                c->use = load->use;
-                c->n++;
-            }
+            Count *c = &count[r->loads[at].unit];
+            if (c->stage != stage + 1) *c = (Count){ .stage = stage + 1 };
+            c->n++;
         }
         for (int32_t unit = 0; unit < plan->job->weights.n_units; unit++)
             if (count[unit].stage == stage + 1 && count[unit].n > 1)

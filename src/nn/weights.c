@@ -48,12 +48,10 @@ static SnugStatus check_finite(BoundWeight *b, const void *data, SnugError *err)
     return SNUG_OK;
 }
 
-SnugStatus weight_table_read(const WeightTable *table, int32_t unit, size_t from, size_t bytes,
-                             void *to, SnugError *err)
+SnugStatus weight_table_read(const WeightTable *table, int32_t unit, void *to, SnugError *err)
 {
     for (BoundWeight *b = table->units[unit].first; b; b = b->next) {
-        if (b->weight.unit_offset < from || b->weight.unit_offset - from >= bytes) continue;
-        unsigned char *at = (unsigned char *)to + (b->weight.unit_offset - from);
+        unsigned char *at = (unsigned char *)to + b->weight.unit_offset;
         if (b->deltas)
             TRY(weight_delta_read(b, (float *)(void *)at, err));
         else

@@ -51,10 +51,10 @@ typedef struct WeightTable {
 
 void weight_table_init(WeightTable *table, Arena *arena);
 
-/** Read the weights that begin in bytes [from, from + bytes) of a unit, byte `from` to `to`.
- *  SNUG_ERR_FILE also when a value is NaN or infinite (looked for once per weight). Threads: any. */
-SNUG_MUST_USE SnugStatus weight_table_read(const WeightTable *table, int32_t unit, size_t from,
-                                           size_t bytes, void *to, SnugError *err);
+/** Read every weight of a unit to its place in the block at `to`. SNUG_ERR_FILE also when a value
+ *  is NaN or infinite (looked for once per weight). Threads: any. */
+SNUG_MUST_USE SnugStatus weight_table_read(const WeightTable *table, int32_t unit, void *to,
+                                           SnugError *err);
 /** Part of all units' bytes that is in the page cache, 0..1. */
 double weight_table_cached(const WeightTable *table);
 /** Read one row of a by_row weight, in its stored dtype. */

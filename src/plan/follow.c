@@ -28,7 +28,7 @@ struct Follow {
     LoadTime *times; /* [device loads] */
     /* compute thread only */
     int32_t next_op, segment, next_load;
-    int32_t *load_of; /* [units]: device load of a part of the unit as it lies now */
+    int32_t *load_of; /* [units]: device load that holds the unit now */
     FollowStats stats;
     /* copier only */
     int32_t *host_load_of; /* [units] */
@@ -100,8 +100,8 @@ static void *reader(void *context)
         SnugError err = { { 0 } };
         tell(f, two, i, false);
         const double begin = now_seconds();
-        const SnugStatus status = f->o.read_unit(f->o.owner, load->unit, load->from, load->bytes,
-                                                 tier->base + load->offset, &err);
+        const SnugStatus status =
+            f->o.read_unit(f->o.owner, load->unit, tier->base + load->offset, &err);
         const double end = now_seconds();
         if (status == SNUG_OK) tell(f, two, i, true);
         pthread_mutex_lock(&f->lock);
@@ -122,8 +122,7 @@ static const unsigned char *await_host(Follow *f, int32_t i)
     while (!f->stop && !f->failed && f->host.done < f->next_host_load)
         pthread_cond_wait(&f->moved, &f->lock);
     if (f->stop || f->failed) return NULL;
-    const Load *load = &f->device.plan->loads[i];
-    return f->host.base + h->loads[f->host_load_of[load->unit]].offset + load->from;
+    return f->host.base + h->loads[f->host_load_of[f->device.plan->loads[i].unit]].offset;
 }
 
 static void *copier(void *context)
@@ -291,8 +290,7 @@ static SnugStatus get_weights(Follow *f, const Op *op, OpPlaces *places, SnugErr
         const int32_t load = f->load_of[w->unit];
         if (load < 0)
             return error_set(err, SNUG_ERR_INTERNAL, "%s is used but was never planned", w->name);
-        const Load *part = &r->loads[load]; /* any part: they lie side by side */
-        places->weight[i] = f->device.base + (part->offset - part->from) + w->unit_offset;
+        places->weight[i] = f->device.base + r->loads[load].offset + w->unit_offset;
     }
     return SNUG_OK;
 }

@@ -21,10 +21,8 @@ typedef struct FollowOptions {
     unsigned char *host_base;   /**< with two tiers: staging, then weights on their way */
     int n_readers;              /**< reads in flight, 1..FOLLOW_MAX_READERS */
     void *owner;                /**< first argument of the callbacks */
-    /** Read `bytes` of a unit, from byte `from` on, to `to` in host memory; whole weights. On a
-     *  reader's thread, several at a time. */
-    SnugStatus (*read_unit)(void *owner, int32_t unit, size_t from, size_t bytes, void *to,
-                            SnugError *err);
+    /** Read a whole unit to `to`, host memory; on a reader's thread, several at a time. */
+    SnugStatus (*read_unit)(void *owner, int32_t unit, void *to, SnugError *err);
     /** Host to device; on the copier's thread. Needed with two tiers. */
     SnugStatus (*copy)(void *owner, void *to, const void *from, size_t bytes, SnugError *err);
     ReadRow *read_row; /**< rows of by_row weights; on the compute thread */

@@ -41,7 +41,7 @@ static double read_seconds(Sim *sim, const Load *load)
 {
     const double rate = sim->read[load->unit] ? sim->costs->again_bytes_per_second
                                               : sim->costs->first_bytes_per_second;
-    if (load->from + load->bytes == sim->unit_bytes[load->unit]) sim->read[load->unit] = true;
+    sim->read[load->unit] = true;
     return (double)load->bytes / rate;
 }
 

@@ -87,6 +87,14 @@ size_t held_tensors(const Held *h, HeldCursor *c, int32_t op)
 
 /* ---- loads ---------------------------------------------------------------------------------- */
 
+/* Loads of a tier, and the uses on its time axis. */
+typedef struct Needs {
+    const Residency *loads;
+    const UnitUse *uses; /* NULL: use i is load i of `above` */
+    const Load *above;
+    int32_t n_uses, n_units;
+} Needs;
+
 static int by_value(const void *a, const void *b, void *context)
 {
     const int32_t *last = context;
@@ -95,52 +103,29 @@ static int by_value(const void *a, const void *b, void *context)
     return (i > k) - (i < k);
 }
 
-static bool sort_loads(Held *h, int32_t *last, int32_t n, int32_t **order)
+/* The load that serves a use is the unit's last one with need <= the use. */
+static bool find_last(Held *h, const Needs *n, int32_t **last, int32_t **order)
 {
-    *order = take(h, n, sizeof(int32_t));
-    if (!*order) return false;
-    for (int32_t i = 0; i < n; i++)
+    const int32_t n_loads = n->loads->n_loads;
+    int32_t *load_of = take(h, n->n_units, sizeof(int32_t)), next = 0;
+    *last = take(h, n_loads, sizeof(int32_t));
+    *order = take(h, n_loads, sizeof(int32_t));
+    if (!load_of || !*last || !*order) return false;
+    for (int32_t i = 0; i < n->n_units; i++)
+        load_of[i] = -1;
+    for (int32_t i = 0; i < n_loads; i++) {
         (*order)[i] = i;
-    qsort_r(*order, (size_t)n, sizeof(int32_t), by_value, last);
+        (*last)[i] = n->loads->loads[i].need;
+    }
+    for (int32_t i = 0; i < n->n_uses; i++) {
+        const int32_t first = n->uses ? n->uses[i].first : i, end = n->uses ? n->uses[i].last : i;
+        for (; next < n_loads && n->loads->loads[next].need <= first; next++)
+            load_of[n->loads->loads[next].unit] = next;
+        const int32_t load = load_of[n->uses ? n->uses[i].unit : n->above[i].unit];
+        if (load >= 0 && end > (*last)[load]) (*last)[load] = end;
+    }
+    qsort_r(*order, (size_t)n_loads, sizeof(int32_t), by_value, *last);
     return true;
-}
-
-/* What was loaded for one use serves the unit's later uses, until loads for another come. Parts go
- * by themselves. */
-static bool find_device_last(Held *h, const Residency *r, const Uses *uses, int32_t n_units)
-{
-    int32_t *held_for = take(h, n_units, sizeof(int32_t)); /* use that the unit was loaded for */
-    int32_t *served = take(h, uses->n, sizeof(int32_t));   /* last use of what was loaded for it */
-    h->last_op = take(h, r->n_loads, sizeof(int32_t));
-    if (!held_for || !served || !h->last_op) return false;
-    for (int32_t i = 0; i < uses->n; i++)
-        served[i] = -1;
-    for (int32_t i = 0; i < r->n_loads; i++)
-        served[r->loads[i].use] = r->loads[i].use;
-    for (int32_t i = 0; i < uses->n; i++) {
-        const int32_t unit = uses->list[i].unit;
-        if (served[i] == i) held_for[unit] = i;
-        served[held_for[unit]] = i;
-    }
-    for (int32_t i = 0; i < r->n_loads; i++) {
-        const Load *load = &r->loads[i];
-        h->last_op[i] = uses_last(uses, served[load->use], load->from, load->from + load->bytes);
-    }
-    return sort_loads(h, h->last_op, r->n_loads, &h->by_last_op);
-}
-
-/* In host memory units lie whole; each load above is a use. */
-static bool find_host_last(Held *h, const Schedule *s, int32_t n_units)
-{
-    int32_t *load_of = take(h, n_units, sizeof(int32_t)), next = 0;
-    h->host_last = take(h, s->host.n_loads, sizeof(int32_t));
-    if (!load_of || !h->host_last) return false;
-    for (int32_t i = 0; i < s->loads.n_loads; i++) {
-        for (; next < s->host.n_loads && s->host.loads[next].need <= i; next++)
-            load_of[s->host.loads[next].unit] = next;
-        h->host_last[load_of[s->loads.loads[i].unit]] = i;
-    }
-    return sort_loads(h, h->host_last, s->host.n_loads, &h->by_host_last);
 }
 
 /* ---- spans ---------------------------------------------------------------------------------- */
@@ -176,10 +161,12 @@ static bool find_loads(Held *h, const Schedule *s, const Uses *uses, const int32
     int32_t n_parts = 1;
     for (int32_t i = 0; i < n_units; i++)
         if (part_of[i] >= n_parts) n_parts = part_of[i] + 1;
+    const Needs device = { &s->loads, uses->list, NULL, uses->n, n_units };
+    const Needs host = { &s->host, NULL, s->loads.loads, s->loads.n_loads, n_units };
     h->n_loads = s->loads.n_loads;
     h->n_host_loads = s->two_tiers ? s->host.n_loads : 0;
-    if (!find_device_last(h, &s->loads, uses, n_units)) return false;
-    if (s->two_tiers && !find_host_last(h, s, n_units)) return false;
+    if (!find_last(h, &device, &h->last_op, &h->by_last_op)) return false;
+    if (s->two_tiers && !find_last(h, &host, &h->host_last, &h->by_host_last)) return false;
     return find_spans(h, &s->loads, part_of, n_parts);
 }
 

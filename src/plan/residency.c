@@ -14,7 +14,6 @@
 
 typedef struct Block {
     size_t begin, end;
-    size_t base; /* where the unit's first byte lay */
     int32_t unit;
     int32_t use;  /* its last use so far */
     int32_t next; /* its next use; INT32_MAX: none, or its contents are gone */
@@ -284,12 +283,7 @@ static void put_block(Work *w, const Window *x, int32_t j)
     w->n_blocks += fresh - x->n_blocks;
     Block *to = w->blocks + x->first_block;
     if (n_left) *to++ = around[0];
-    *to++ = (Block){ .begin = x->begin,
-                     .end = x->end,
-                     .base = x->begin,
-                     .unit = w->uses->list[j].unit,
-                     .use = j,
-                     .next = w->uses->list[j].next };
+    *to++ = (Block){ x->begin, x->end, w->uses->list[j].unit, j, w->uses->list[j].next };
     if (n_right) *to = around[1];
     w->at[w->uses->list[j].unit] = x->begin;
 }
@@ -305,43 +299,6 @@ static void note_use(Work *w, int32_t j)
     if (b->next == INT32_MAX) w->at[use->unit] = SIZE_MAX; /* done with */
 }
 
-/* Bytes [from, to) of the unit that use `j` waits for at time `need`. */
-static void emit(Work *w, const StageView *v, const Window *x, int32_t j, size_t from, size_t to,
-                 int32_t need)
-{
-    const size_t begin = x->begin + from, end = x->begin + to;
-    Load load = { .unit = w->uses->list[j].unit,
-                  .use = j,
-                  .after = clear_of_stages(w, v, begin),
-                  .need = need,
-                  .offset = begin,
-                  .from = from,
-                  .bytes = to - from };
-    for (int32_t i = x->first_block; i < x->first_block + x->n_blocks; i++) {
-        const Block *b = &w->blocks[i];
-        if (b->begin >= end || b->end <= begin) continue;
-        const int32_t last =
-            uses_last(w->uses, b->use, (b->begin > begin ? b->begin : begin) - b->base,
-                      (b->end < end ? b->end : end) - b->base);
-        if (last > load.after) load.after = last;
-    }
-    int32_t at = w->out->n_loads++;
-    for (; at > 0 && w->out->loads[at - 1].need > need; at--)
-        w->out->loads[at] = w->out->loads[at - 1];
-    w->out->loads[at] = load;
-}
-
-static void emit_parts(Work *w, const StageView *v, const Window *x, int32_t j)
-{
-    const UnitUse *use = &w->uses->list[j];
-    const size_t bytes = w->task->unit_bytes[use->unit];
-    const UnitPart *part = w->uses->parts + use->first_part;
-    if (!use->n_parts) emit(w, v, x, j, 0, bytes, use->first);
-    for (int32_t i = 0; i < use->n_parts; i++)
-        emit(w, v, x, j, part[i].from, i + 1 < use->n_parts ? part[i + 1].from : bytes,
-             use->base + part[i].first);
-}
-
 static bool load_unit(Work *w, StageView *v, int32_t j)
 {
     const UnitUse *use = &w->uses->list[j];
@@ -354,7 +311,7 @@ static bool load_unit(Work *w, StageView *v, int32_t j)
         for (int32_t horizon = w->policy.horizon; horizon >= 0 && !x.valid; horizon--)
             x = find_window(w, v, j, horizon);
     if (!x.valid) return false;
-    emit_parts(w, v, &x, j);
+    w->out->loads[w->out->n_loads++] = (Load){ use->unit, x.after, use->first, x.begin, bytes };
     put_block(w, &x, j);
     if (x.end > w->top) w->top = x.end;
     StageWeights *s = &w->out->stages[v->index];
@@ -420,10 +377,7 @@ static bool take_tables(Work *w)
     w->spread = arena_array(&w->arena, units, sizeof *w->spread);
     w->small = arena_array(&w->arena, units, sizeof *w->small);
     w->list = arena_array(&w->arena, units, sizeof *w->list);
-    size_t loads = 1;
-    for (int32_t i = 0; i < w->uses->n; i++)
-        loads += w->uses->list[i].n_parts ? (size_t)w->uses->list[i].n_parts : 1;
-    w->out->loads = heap_take(w->out->heap, loads * sizeof(Load), "plan");
+    w->out->loads = heap_take(w->out->heap, uses * sizeof(Load), "plan");
     w->out->stages =
         heap_take(w->out->heap, ((size_t)w->uses->n_stages + 1) * sizeof(StageWeights), "plan");
     if (!w->blocks || !w->at || !w->listed || !w->loads || !w->spread || !w->small || !w->list ||

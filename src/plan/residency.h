@@ -17,13 +17,12 @@
 #include "plan/constraints.h"
 #include "plan/uses.h"
 
-/** One transfer: bytes [from, from + bytes) of a unit to `offset` in the slab. Ordered by `need`. */
+/** One transfer: unit `unit` to `offset` in the slab. Ordered by `need`. */
 typedef struct Load {
     int32_t unit;
-    int32_t use;   /**< index of the use it is for: parts of one use lie side by side */
     int32_t after; /**< may begin when this time is past (-1: at once) */
     int32_t need;  /**< must have ended before this time */
-    size_t offset, from, bytes;
+    size_t offset, bytes;
 } Load;
 
 /** What a stage does with its weights. */

@@ -23,17 +23,6 @@ enum { N_POLICIES = sizeof POLICIES / sizeof POLICIES[0] };
 
 /* ---- host tier -------------------------------------------------------------------------------- */
 
-/* Is load i a further part for a use that is listed? Parts of two uses may alternate a little. */
-static bool extend_use(Uses *out, const Residency *loads, int32_t i)
-{
-    for (int32_t k = out->n - 1; k >= 0 && k >= out->n - UNIT_MAX_PARTS; k--)
-        if (loads->loads[out->list[k].first].use == loads->loads[i].use) {
-            out->list[k].last = i;
-            return true;
-        }
-    return false;
-}
-
 /* The loads to the device are the uses of what is in host memory. */
 static SnugStatus uses_of_loads(Uses *out, const Residency *loads, const Trace *t, int32_t n_units,
                                 SnugError *err)
@@ -49,19 +38,14 @@ static SnugStatus uses_of_loads(Uses *out, const Residency *loads, const Trace *
     }
     int32_t stage = 0;
     for (int32_t i = 0; i < loads->n_loads; i++) {
-        const Load *load = &loads->loads[i];
-        while (stage < t->n_stages && t->stages[stage].first_op <= load->need) {
-            out->stage_begin[stage] = i;
-            out->stage_first[stage++] = out->n;
-        }
-        if (extend_use(out, loads, i)) continue;
-        out->list[out->n++] =
-            (UnitUse){ .unit = load->unit, .first = i, .last = i, .next = INT32_MAX };
+        while (stage < t->n_stages && t->stages[stage].first_op <= loads->loads[i].need)
+            out->stage_first[stage++] = i;
+        out->list[out->n++] = (UnitUse){ loads->loads[i].unit, i, i, INT32_MAX };
     }
-    for (; stage <= t->n_stages; stage++) {
-        out->stage_first[stage] = out->n;
-        out->stage_begin[stage] = loads->n_loads;
-    }
+    while (stage <= t->n_stages)
+        out->stage_first[stage++] = out->n;
+    for (int32_t s = 0; s <= t->n_stages; s++)
+        out->stage_begin[s] = out->stage_first[s];
     return uses_link(out, n_units, err);
 }
 

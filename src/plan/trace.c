@@ -244,7 +244,6 @@ static bool record_inputs(Trace *t, const Op *op, TraceOp *row, size_t in_place_
         if (!op->weight[i]) continue;
         row->bytes += op->weight[i]->by_row ? 0.0 : (double)op->weight[i]->bytes;
         if (op->weight[i]->unit < 0) continue;
-        row->unit_from[row->n_units] = op->weight[i]->unit_offset;
         if (!use_unit(t, op->weight[i]->unit, &row->unit[row->n_units++])) return false;
     }
     return true;

@@ -25,9 +25,8 @@ typedef struct TraceOp {
     int8_t in_place; /**< input whose whole place the output may take, -1 none */
     bool mutates;    /**< out is in[0], updated */
     TraceRef in[OP_MAX_IN];
-    TraceRef out;                     /**< TRACE_NO_OUT: none */
-    int32_t unit[OP_MAX_WEIGHTS];     /**< entries of the segment's list of units */
-    size_t unit_from[OP_MAX_WEIGHTS]; /**< where in its unit each of those weights begins */
+    TraceRef out;                 /**< TRACE_NO_OUT: none */
+    int32_t unit[OP_MAX_WEIGHTS]; /**< entries of the segment's list of units */
     uint64_t shapes; /**< hash of kind, operand shapes and views: run and plan must agree */
     OpWork work;     /**< what its speed depends on */
     size_t workspace_bytes;

@@ -424,7 +424,7 @@ TEST(lora, layers_and_small_tensors_take_what_is_theirs)
     CHECK_INT(b.linear.lora->down->unit, 0); /* travels with the layer */
     _Alignas(64) unsigned char unit[1024];
     CHECK(b.table.units[0].bytes <= sizeof unit);
-    CHECK_INT(weight_table_read(&b.table, 0, 0, sizeof unit, unit, &err), SNUG_OK);
+    CHECK_INT(weight_table_read(&b.table, 0, unit, &err), SNUG_OK);
     const float *norm = (const float *)(const void *)(unit + b.norm->unit_offset);
     const float *bias = (const float *)(const void *)(unit + b.linear.bias->unit_offset);
     for (int i = 0; i < 3; i++)
@@ -483,7 +483,7 @@ TEST(lora, nan_in_a_change_is_refused_when_it_is_read)
         CHECK_INT(weights_end(&b.w, &err), SNUG_OK);
         CHECK(!b.linear.lora->bias == (i == 0));
         _Alignas(64) unsigned char unit[1024];
-        CHECK_INT(weight_table_read(&b.table, 0, 0, sizeof unit, unit, &err), SNUG_ERR_FILE);
+        CHECK_INT(weight_table_read(&b.table, 0, unit, &err), SNUG_ERR_FILE);
         CHECK_HAS(err.text, "NaN or infinity");
         release(&b);
     }

@@ -72,8 +72,7 @@ static void check_values(const char *file, const char *values_file)
     }
     if (weights_end(&b.w, &err) != SNUG_OK) fail_msg("%s", err.text);
     unsigned char *unit = aligned_alloc(64, b.table.units[0].bytes);
-    if (weight_table_read(&b.table, 0, 0, b.table.units[0].bytes, unit, &err) != SNUG_OK)
-        fail_msg("%s", err.text);
+    if (weight_table_read(&b.table, 0, unit, &err) != SNUG_OK) fail_msg("%s", err.text);
     for (int32_t i = 0; i < checkpoint_count(want); i++) {
         const Entry *e = checkpoint_entry(want, i);
         if (!bound[i]) continue;
@@ -120,8 +119,7 @@ static void check_half(const char *file, const Checkpoint *want, const Entry *e)
     CHECK(b.table.units[0].first == b.table.units[0].last);
     unsigned char *unit = aligned_alloc(64, b.table.units[0].bytes);
     float *values = malloc(e->bytes), *got = malloc(e->bytes);
-    if (weight_table_read(&b.table, 0, 0, b.table.units[0].bytes, unit, &err) != SNUG_OK)
-        fail_msg("%s", err.text);
+    if (weight_table_read(&b.table, 0, unit, &err) != SNUG_OK) fail_msg("%s", err.text);
     CHECK_INT(checkpoint_read(want, e, 0, e->bytes, values, &err), SNUG_OK);
     const Stored whole = stored_weight(w, unit + w->unit_offset, half, cols);
     const Stored part = stored_rows(&whole, w->first_row, half);
@@ -219,7 +217,7 @@ TEST(weights, binds_by_name_and_groups_into_units)
     CHECK_INT(linear.bias->unit_offset, 64);
     CHECK_INT(conv.weight->unit, 1);
     _Alignas(64) unsigned char unit[128];
-    CHECK_INT(weight_table_read(&b.table, 1, 0, b.table.units[1].bytes, unit, &err), SNUG_OK);
+    CHECK_INT(weight_table_read(&b.table, 1, unit, &err), SNUG_OK);
     CHECK_INT(unit[0], 28);
     CHECK_INT(unit[31], 59);
     end(&b);
@@ -315,8 +313,7 @@ TEST(weights, nan_in_weights_or_scales_is_refused)
         CHECK_INT(weights_end(&b.w, &err), SNUG_OK);
         _Alignas(64) unsigned char unit[256];
         CHECK(b.table.units[0].bytes <= sizeof unit);
-        CHECK_INT(weight_table_read(&b.table, 0, 0, b.table.units[0].bytes, unit, &err),
-                  SNUG_ERR_FILE);
+        CHECK_INT(weight_table_read(&b.table, 0, unit, &err), SNUG_ERR_FILE);
         CHECK_HAS(err.text, "NaN or infinity");
         end(&b);
     }

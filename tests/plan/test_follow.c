@@ -27,14 +27,13 @@ typedef struct Bench {
     SnugError err;
 } Bench;
 
-static SnugStatus read_unit(void *owner, int32_t unit, size_t from, size_t bytes, void *to,
-                            SnugError *err)
+static SnugStatus read_unit(void *owner, int32_t unit, void *to, SnugError *err)
 {
     Bench *b = owner;
     if (b->slow_read_us) usleep((useconds_t)b->slow_read_us);
     if (atomic_fetch_add(&b->reads, 1) + 1 == b->fail_read)
         return error_set(err, SNUG_ERR_IO, "unit %d cannot be read", unit);
-    program_fill(to, bytes, -1 - unit, 0, from / 4);
+    program_fill(to, b->program.unit_bytes[unit], -1 - unit, 0, 0);
     return SNUG_OK;
 }
 

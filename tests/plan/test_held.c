@@ -93,44 +93,39 @@ TEST(held, tensors_sum_to_what_placement_found)
     }
 }
 
-/* The last load with that byte of the unit that is needed by then. */
-static int32_t load_for(const Residency *r, int32_t unit, size_t byte, int32_t time)
+/* The last load of the unit that is needed by then. */
+static int32_t load_for(const Residency *r, int32_t unit, int32_t time)
 {
     int32_t found = -1;
-    for (int32_t i = 0; i < r->n_loads && r->loads[i].need <= time; i++) {
-        const Load *load = &r->loads[i];
-        if (load->unit == unit && load->from <= byte && byte < load->from + load->bytes) found = i;
-    }
+    for (int32_t i = 0; i < r->n_loads && r->loads[i].need <= time; i++)
+        if (r->loads[i].unit == unit) found = i;
     return found;
 }
 
-/* Every operation's weights are held, and nothing is held where another load already comes. */
+/* Held as long as operations use it, and nothing is held where another load already comes. */
 static void check_loads(const Bench *b)
 {
     const Residency *r = &b->schedule.loads;
-    for (int32_t s = 0; s < b->trace.n_segments; s++) {
-        const TraceSegment *segment = &b->trace.segments[s];
-        const TraceTemplate *m = trace_template(&b->trace, segment);
-        for (int32_t i = 0; i < m->n_ops; i++) {
-            const TraceOp *op = &b->trace.ops[m->first_op + i];
-            for (int k = 0; k < op->n_units; k++) {
-                const int32_t unit = b->trace.units[segment->first_unit + op->unit[k]];
-                const int32_t load = load_for(r, unit, op->unit_from[k], segment->first_op + i);
-                CHECK(load >= 0 && b->held.last_op[load] >= segment->first_op + i);
-            }
-        }
+    const int32_t *last_op = b->held.last_op;
+    int32_t last[4096];
+    CHECK(r->n_loads < 4096);
+    for (int32_t i = 0; i < r->n_loads; i++)
+        last[i] = r->loads[i].need;
+    for (int32_t i = 0; i < b->uses.n; i++) {
+        const UnitUse *u = &b->uses.list[i];
+        const int32_t load = load_for(r, u->unit, u->first);
+        CHECK(load >= 0);
+        if (u->last > last[load]) last[load] = u->last;
     }
     for (int32_t i = 0; i < r->n_loads; i++) {
         const Load *x = &r->loads[i];
-        CHECK(b->held.last_op[i] >= x->need);
+        CHECK_INT(last_op[i], last[i]);
         for (int32_t k = i + 1; k < r->n_loads; k++) {
             const Load *y = &r->loads[k];
             if (x->offset < y->offset + y->bytes && y->offset < x->offset + x->bytes)
-                CHECK(b->held.last_op[i] <= y->after);
+                CHECK(last_op[i] <= y->after);
         }
-        if (i)
-            CHECK(b->held.last_op[b->held.by_last_op[i - 1]] <=
-                  b->held.last_op[b->held.by_last_op[i]]);
+        if (i) CHECK(last_op[b->held.by_last_op[i - 1]] <= last_op[b->held.by_last_op[i]]);
     }
 }
 

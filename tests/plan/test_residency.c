@@ -74,13 +74,9 @@ static SnugStatus plan(const Case *c, Residency *out, size_t slab)
     return plan_by(c, out, slab, SAFE);
 }
 
-/* Bytes of the weight that begins at byte `from` of a unit. */
-static size_t weight_bytes(const Program *p, int32_t unit, size_t from)
+static bool overlap(const Load *a, const Load *b)
 {
-    int i = 0;
-    while (p->weight[unit][i].unit_offset != from)
-        i++;
-    return p->weight[unit][i].bytes;
+    return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
 }
 
 /* From the moment it may begin until operation `last` a load lies above all activations. */
@@ -101,43 +97,25 @@ static void check_loads(const Case *c, const Residency *r)
         CHECK(i == 0 || r->loads[i - 1].need <= load->need);
         CHECK(load->after < load->need); /* else both would wait forever */
         CHECK(load->offset % 64 == 0);
-        CHECK(load->bytes > 0 && load->from + load->bytes <= c->program.unit_bytes[load->unit]);
-        CHECK(load->offset >= load->from && load->offset + load->bytes <= r->top);
+        CHECK_INT(load->bytes, c->program.unit_bytes[load->unit]);
+        CHECK(load->offset + load->bytes <= r->top);
         check_clear(c, load, load->need);
     }
 }
 
-/* The load that brought byte `from` of a unit, among the first `n`. */
-static int32_t find_load(const Residency *r, int32_t n, int32_t unit, size_t from)
-{
-    for (int32_t i = n - 1; i >= 0; i--) {
-        const Load *load = &r->loads[i];
-        if (load->unit == unit && load->from <= from && from < load->from + load->bytes) return i;
-    }
-    return -1;
-}
-
 /* At operation `op` the loads below `n` have ended; any other whose `after` < op may be running. */
-static void check_use(const Case *c, const Residency *r, int32_t op, int32_t n, int32_t unit,
-                      size_t from)
+static void check_use(const Case *c, const Residency *r, int32_t op, int32_t n, int32_t unit)
 {
-    const int32_t at = find_load(r, n, unit, from);
+    int32_t at = n - 1;
+    while (at >= 0 && r->loads[at].unit != unit)
+        at--;
     if (at < 0) fail_msg("operation %d uses unit %d before any load", op, unit);
     const Load *load = &r->loads[at];
     check_clear(c, load, op);
-    for (int32_t i = n - 1; i > at; i--) /* any part tells where the unit lies */
-        if (r->loads[i].unit == unit)
-            CHECK(r->loads[i].offset - r->loads[i].from == load->offset - load->from);
-    const size_t begin = load->offset - load->from + from,
-                 end = begin + weight_bytes(&c->program, unit, from);
-    CHECK(end <= load->offset + load->bytes);       /* weights come whole */
-    for (int32_t i = at + 1; i < r->n_loads; i++) { /* later ones may begin early too */
-        const Load *other = &r->loads[i];
-        if (i >= n && other->after >= op) continue;
-        if (begin < other->offset + other->bytes && other->offset < end)
+    for (int32_t i = at + 1; i < r->n_loads; i++) /* later ones may begin early too */
+        if ((i < n || r->loads[i].after < op) && overlap(load, &r->loads[i]))
             fail_msg("operation %d uses unit %d, load %d of unit %d may overwrite it", op, unit, i,
-                     other->unit);
-    }
+                     r->loads[i].unit);
 }
 
 static void check_schedule(const Case *c, const Residency *r, size_t slab)
@@ -154,7 +132,7 @@ static void check_schedule(const Case *c, const Residency *r, size_t slab)
             while (n < r->n_loads && r->loads[n].need <= at)
                 n++;
             for (int k = 0; k < op->n_units; k++)
-                check_use(c, r, at, n, t->units[seg->first_unit + op->unit[k]], op->unit_from[k]);
+                check_use(c, r, at, n, t->units[seg->first_unit + op->unit[k]]);
         }
     }
     for (int32_t i = 0; i < r->n_loads; i++)
@@ -285,7 +263,7 @@ static void plan_short(const Short *s, double *moved, double *bound)
                   .stage_begin = stage_begin,
                   .n_stages = 1 };
     for (int i = 0; i < s->n; i++)
-        list[i] = (UnitUse){ .unit = s->use[i], .first = i, .last = i, .next = INT32_MAX };
+        list[i] = (UnitUse){ s->use[i], i, i, INT32_MAX };
     CHECK(uses_link(&uses, s->n_units, &err) == SNUG_OK);
     const size_t floor[1] = { 0 };
     const ResidencyTask task = { .uses = &uses,
