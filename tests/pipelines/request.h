@@ -18,6 +18,8 @@
         if ((call) != SNUG_OK) fail_msg("%s: %s", #call, (err)->text);                             \
     } while (0)
 
+enum { MIB = 1 << 20, GIB = 1 << 30 };
+
 /** Path below the scratch folder: one of 8 static buffers in turn. */
 static inline const char *request_scratch(const char *name)
 {
@@ -26,6 +28,25 @@ static inline const char *request_scratch(const char *name)
     char *at = path[next++ & 7];
     (void)snprintf(at, sizeof path[0], "%s/%s", test_scratch(), name);
     return at;
+}
+
+static inline SnugEngine *request_engine(SnugEngineOptions options)
+{
+    SnugEngine *engine = NULL;
+    SnugError err = { { 0 } };
+    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
+    return engine;
+}
+
+/** Whether this machine has an instruction set; says so when it lacks it. */
+static inline bool request_isa_runs(const char *isa)
+{
+    SnugEngine *engine = NULL;
+    const SnugEngineOptions options = { .ram_bytes = MIB, .threads = 1, .isa = isa };
+    const bool runs = snug_engine_open(&engine, &options, NULL) == SNUG_OK;
+    snug_engine_close(engine);
+    if (!runs) print_message("%s: skipped, this machine lacks it\n", isa);
+    return runs;
 }
 
 static inline void request_option(SnugJob *job, const char *name, const char *value)
@@ -42,6 +63,29 @@ static inline void request_file(SnugJob *job, const char *option, const char *fo
     if (file_type(path) != FILE_ABSENT) request_option(job, option, path);
 }
 
+/** Numbers of a request as options: rows of key and option; those that it has. */
+static inline void request_numbers(SnugJob *job, Json root, const char *const (*rows)[2], size_t n)
+{
+    char text[64];
+    double value;
+    for (size_t i = 0; i < n; i++) {
+        if (!json_has(root, rows[i][0])) continue;
+        CHECK(json_f64(root, rows[i][0], 0, -1e18, 1e18, &value, NULL) == SNUG_OK);
+        (void)snprintf(text, sizeof text, "%.10g", value);
+        request_option(job, rows[i][1], text);
+    }
+}
+
+static inline void request_size(SnugJob *job, Json root)
+{
+    char text[64];
+    double width, height;
+    CHECK(json_f64(root, "width", 0, 1, 1e6, &width, NULL) == SNUG_OK);
+    CHECK(json_f64(root, "height", 0, 1, 1e6, &height, NULL) == SNUG_OK);
+    (void)snprintf(text, sizeof text, "%.0fx%.0f", width, height);
+    request_option(job, "size", text);
+}
+
 /* Keys that are options: those that need nothing but their text. */
 static inline void request_values(SnugJob *job, Json root)
 {
@@ -49,18 +93,8 @@ static inline void request_values(SnugJob *job, Json root)
                                               { "steps", "steps" },
                                               { "guidance", "guidance" },
                                               { "guidance_low", "guidance-low" } };
-    char text[64];
-    double value, width, height;
-    for (size_t i = 0; i < sizeof NUMBERS / sizeof NUMBERS[0]; i++) {
-        if (!json_has(root, NUMBERS[i][0])) continue;
-        CHECK(json_f64(root, NUMBERS[i][0], 0, -1e9, 1e9, &value, NULL) == SNUG_OK);
-        (void)snprintf(text, sizeof text, "%.10g", value);
-        request_option(job, NUMBERS[i][1], text);
-    }
-    CHECK(json_f64(root, "width", 0, 1, 1e6, &width, NULL) == SNUG_OK);
-    CHECK(json_f64(root, "height", 0, 1, 1e6, &height, NULL) == SNUG_OK);
-    (void)snprintf(text, sizeof text, "%.0fx%.0f", width, height);
-    request_option(job, "size", text);
+    request_numbers(job, root, NUMBERS, sizeof NUMBERS / sizeof NUMBERS[0]);
+    request_size(job, root);
     static const char *const TEXTS[] = { "prompt", "negative" };
     for (int i = 0; i < 2; i++) {
         const char *words = NULL;
@@ -94,6 +128,47 @@ static inline SnugJob *request_job(SnugEngine *engine, const char *name)
     return job;
 }
 
+/** Plan and run. A plan may be refused; what is planned must run in the memory that was planned.
+ * @param planned  written with a plan only; may be NULL */
+static inline SnugStatus request_run(SnugJob *job, SnugFigures *planned, SnugError *err)
+{
+    SnugPlan *plan = NULL;
+    const SnugStatus status = snug_plan_create(&plan, job, err);
+    CHECK((plan != NULL) == (status == SNUG_OK));
+    if (status == SNUG_OK) {
+        if (planned) *planned = snug_plan_figures(plan);
+        REQUIRE_OK(snug_run(job, plan, NULL, NULL, err), err);
+        CHECK_INT(snug_job_figures(job).slab_peak_bytes, snug_plan_figures(plan).slab_bytes);
+    }
+    snug_plan_free(plan);
+    return status;
+}
+
+/** Plan and run, either of which may fail. */
+static inline SnugStatus request_try(SnugJob *job, SnugError *err)
+{
+    SnugPlan *plan = NULL;
+    SnugStatus status = snug_plan_create(&plan, job, err);
+    CHECK((plan != NULL) == (status == SNUG_OK));
+    if (status == SNUG_OK) status = snug_run(job, plan, NULL, NULL, err);
+    snug_plan_free(plan);
+    return status;
+}
+
+/** Set an option; the plan must then be refused with this status and these words. Takes the job. */
+static inline void request_refused(SnugJob *job, const char *option, const char *value,
+                                   SnugStatus want, const char *says)
+{
+    SnugError err = { { 0 } };
+    SnugPlan *plan = NULL;
+    request_option(job, option, value);
+    const SnugStatus status = snug_plan_create(&plan, job, &err);
+    if (status != want) fail_msg("--%s %s: %d: %s", option, value, status, err.text);
+    CHECK_HAS(err.text, says);
+    CHECK(plan == NULL);
+    snug_job_free(job);
+}
+
 /** A whole file; the caller frees it. */
 static inline char *request_bytes(const char *path, size_t *n)
 {
@@ -105,6 +180,22 @@ static inline char *request_bytes(const char *path, size_t *n)
     char *bytes = malloc(*n + 1);
     CHECK(bytes && fread(bytes, 1, *n, file) == *n && fclose(file) == 0);
     return bytes;
+}
+
+/** Whether two files hold the same bytes. */
+static inline bool request_same(const char *a, const char *b)
+{
+    size_t n, m;
+    char *x = request_bytes(a, &n), *y = request_bytes(b, &m);
+    const bool same = n == m && memcmp(x, y, n) == 0;
+    free(x);
+    free(y);
+    return same;
+}
+
+static inline void request_check_same(const char *a, const char *b)
+{
+    if (!request_same(a, b)) fail_msg("%s and %s differ", a, b);
 }
 
 #endif

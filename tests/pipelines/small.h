@@ -11,16 +11,11 @@
 #include "base/size.h"
 #include "engine/engine.h"
 
-enum { GIB = 1 << 30 };
 static const char MODEL[] = "ti2v"; /* the smallest */
 
 static inline SnugEngine *open_engine(void)
 {
-    SnugEngine *engine = NULL;
-    SnugError err = { { 0 } };
-    const SnugEngineOptions options = { .ram_bytes = GIB, .threads = 2 };
-    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
-    return engine;
+    return request_engine((SnugEngineOptions){ .ram_bytes = GIB, .threads = 2 });
 }
 
 /** Files in a folder, those under temporary names too. */
@@ -49,18 +44,6 @@ static inline void remove_outputs(void)
     (void)remove(request_scratch("out/latents.npy"));
     (void)remove(request_scratch("out/report.json"));
     CHECK_INT(count_files(out_folder()), 0);
-}
-
-static inline SnugStatus plan_and_run(SnugJob *job, SnugError *err)
-{
-    SnugPlan *plan = NULL;
-    SnugStatus status = snug_plan_create(&plan, job, err);
-    if (status == SNUG_OK)
-        status = snug_run(job, plan, NULL, NULL, err);
-    else
-        CHECK(plan == NULL);
-    snug_plan_free(plan);
-    return status;
 }
 
 /** One frame, two steps, with guidance. */

@@ -5,15 +5,9 @@
 #include "base/size.h"
 #include "models/birefnet_file.h"
 
-enum { GIB = 1 << 30, MIB = 1 << 20 };
-
 static SnugEngine *open_engine(int threads, size_t ram_bytes)
 {
-    SnugEngine *engine = NULL;
-    SnugError err = { { 0 } };
-    const SnugEngineOptions options = { .ram_bytes = ram_bytes, .threads = threads };
-    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
-    return engine;
+    return request_engine((SnugEngineOptions){ .ram_bytes = ram_bytes, .threads = threads });
 }
 
 static const char *const OPTIONS[][2] = {
@@ -43,39 +37,12 @@ static SnugJob *new_job(SnugEngine *engine)
 static bool run(SnugEngine *engine, SnugJob *job, const char *output, SnugFigures *planned)
 {
     SnugError err = { { 0 } };
-    SnugPlan *plan = NULL;
     request_option(job, "output", output);
-    const SnugStatus status = snug_plan_create(&plan, job, &err);
-    if (status == SNUG_OK) {
-        *planned = snug_plan_figures(plan);
-        REQUIRE_OK(snug_run(job, plan, NULL, NULL, &err), &err);
-        CHECK_INT(snug_job_figures(job).slab_peak_bytes, planned->slab_bytes);
-    } else if (status != SNUG_ERR_BUDGET)
-        fail_msg("%s", err.text);
-    snug_plan_free(plan);
+    const SnugStatus status = request_run(job, planned, &err);
+    if (status != SNUG_OK && status != SNUG_ERR_BUDGET) fail_msg("%s", err.text);
     snug_job_free(job);
     snug_engine_close(engine);
     return status == SNUG_OK;
-}
-
-static void check_same(const char *a, const char *b)
-{
-    size_t n, m;
-    char *x = request_bytes(a, &n), *y = request_bytes(b, &m);
-    CHECK_INT(n, m);
-    CHECK(memcmp(x, y, n) == 0);
-    free(x);
-    free(y);
-}
-
-static bool same(const char *a, const char *b)
-{
-    size_t n, m;
-    char *x = request_bytes(a, &n), *y = request_bytes(b, &m);
-    const bool equal = n == m && memcmp(x, y, n) == 0;
-    free(x);
-    free(y);
-    return equal;
 }
 
 /* As values, so that what the PNG says of its making does not matter. */
@@ -94,7 +61,7 @@ TEST(ad, is_the_same_under_every_budget_and_thread_count)
     for (int i = 0; i < 24; i++) { /* down until it is refused */
         engine = open_engine(1 + i % 2, ram);
         if (!run(engine, new_job(engine), request_scratch("tight.npy"), &tight)) break;
-        check_same(request_scratch("ample.npy"), request_scratch("tight.npy"));
+        request_check_same(request_scratch("ample.npy"), request_scratch("tight.npy"));
         ram -= MIB / 2;
     }
 }
@@ -115,7 +82,7 @@ TEST(ad, goes_on_from_any_step)
         request_option(job, "step1-image", step1);
         if (first == 3) request_option(job, "step2-image", step2);
         run_npy(job, engine, "tail.npy");
-        check_same(request_scratch("full.npy"), request_scratch("tail.npy"));
+        request_check_same(request_scratch("full.npy"), request_scratch("tail.npy"));
     }
 }
 
@@ -128,7 +95,7 @@ TEST(ad, blank_letters_end_after_the_first_step)
     run_npy(job, engine, "first.npy");
     engine = open_engine(2, GIB);
     run_npy(new_job(engine), engine, "full.npy");
-    CHECK(!same(request_scratch("first.npy"), request_scratch("full.npy")));
+    CHECK(!request_same(request_scratch("first.npy"), request_scratch("full.npy")));
 }
 
 TEST(ad, auto_takes_one_of_three_places)
@@ -141,7 +108,7 @@ TEST(ad, auto_takes_one_of_three_places)
         SnugJob *job = new_job(engine);
         request_option(job, "text-position", PLACES[i]);
         run_npy(job, engine, FILES[i]);
-        if (i) equal += same(request_scratch(FILES[0]), request_scratch(FILES[i]));
+        if (i) equal += request_same(request_scratch(FILES[0]), request_scratch(FILES[i]));
     }
     CHECK_INT(equal, 1);
 }
@@ -170,15 +137,8 @@ TEST(ad, requests_that_cannot_be_are_refused)
     };
     for (size_t i = 0; i < COUNT(refusals); i++) {
         const Refusal *x = &refusals[i];
-        SnugError err = { { 0 } };
-        SnugPlan *plan = NULL;
         SnugEngine *engine = open_engine(1, GIB);
-        SnugJob *job = new_job(engine);
-        request_option(job, x->option, x->value);
-        CHECK_INT(snug_plan_create(&plan, job, &err), x->status);
-        CHECK_HAS(err.text, x->says);
-        CHECK(plan == NULL);
-        snug_job_free(job);
+        request_refused(new_job(engine), x->option, x->value, x->status, x->says);
         snug_engine_close(engine);
     }
 }

@@ -224,11 +224,9 @@ TEST(camera, what_is_neither_folder_nor_file_nor_words_is_refused)
 static void check_request(const char *name, const char *camera, const char *frames,
                           const char *complaint)
 {
-    SnugEngine *engine = NULL;
     SnugPlan *plan = NULL;
     SnugError err = { { 0 } };
-    const SnugEngineOptions options = { .ram_bytes = (size_t)1 << 30, .threads = 1 };
-    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
+    SnugEngine *engine = request_engine((SnugEngineOptions){ .ram_bytes = GIB, .threads = 1 });
     SnugJob *job = request_job(engine, name);
     request_option(job, "output", request_scratch("frames.npy"));
     request_option(job, "camera", camera);

@@ -65,18 +65,11 @@ TEST(clip, processors_that_do_not_give_the_networks_square_are_refused)
 static void check_refused(const char *name, const char *last_image, const char *frames,
                           const char *complaint)
 {
-    SnugEngine *engine = NULL;
-    SnugPlan *plan = NULL;
-    SnugError err = { { 0 } };
-    const SnugEngineOptions options = { .ram_bytes = (size_t)1 << 30, .threads = 1 };
-    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
+    SnugEngine *engine = request_engine((SnugEngineOptions){ .ram_bytes = GIB, .threads = 1 });
     SnugJob *job = request_job(engine, name);
-    request_option(job, "output", request_scratch("frames.npy"));
     if (last_image) request_option(job, "last-image", last_image);
     if (frames) request_option(job, "frames", frames);
-    CHECK_INT(snug_plan_create(&plan, job, &err), SNUG_ERR_ARG);
-    CHECK_HAS(err.text, complaint);
-    snug_job_free(job);
+    request_refused(job, "output", request_scratch("frames.npy"), SNUG_ERR_ARG, complaint);
     snug_engine_close(engine);
 }
 
@@ -92,20 +85,15 @@ TEST(clip, a_last_frame_only_where_the_model_takes_one)
 /* A golden job without its last picture. */
 TEST(clip, first_to_last_frame_models_need_both)
 {
-    SnugEngine *engine = NULL;
-    SnugPlan *plan = NULL;
     SnugJob *job = NULL;
     SnugError err = { { 0 } };
-    const SnugEngineOptions options = { .ram_bytes = (size_t)1 << 30, .threads = 1 };
-    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
+    SnugEngine *engine = request_engine((SnugEngineOptions){ .ram_bytes = GIB, .threads = 1 });
     REQUIRE_OK(snug_job_create(&job, engine, "wan-i2v", &err), &err);
     request_option(job, "model", test_path("golden/pipelines/first_last/model"));
     request_option(job, "image", test_path("golden/pipelines/first_last/image.png"));
     request_option(job, "size", "32x48");
     request_option(job, "frames", "9");
-    request_option(job, "output", request_scratch("frames.npy"));
-    CHECK_INT(snug_plan_create(&plan, job, &err), SNUG_ERR_ARG);
-    CHECK_HAS(err.text, "--last-image is missing");
-    snug_job_free(job);
+    request_refused(job, "output", request_scratch("frames.npy"), SNUG_ERR_ARG,
+                    "--last-image is missing");
     snug_engine_close(engine);
 }

@@ -6,15 +6,9 @@
 #include "media/image_read.h"
 #include "models/birefnet_file.h"
 
-enum { GIB = 1 << 30 };
-
-static SnugEngine *open_engine(const char *isa, int threads, size_t ram_bytes)
+static SnugEngine *open_engine(const char *isa, int threads)
 {
-    SnugEngine *engine = NULL;
-    SnugError err = { { 0 } };
-    const SnugEngineOptions options = { .ram_bytes = ram_bytes, .threads = threads, .isa = isa };
-    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
-    return engine;
+    return request_engine((SnugEngineOptions){ .ram_bytes = GIB, .threads = threads, .isa = isa });
 }
 
 static SnugJob *new_job(SnugEngine *engine, const char *model)
@@ -31,12 +25,8 @@ static SnugJob *new_job(SnugEngine *engine, const char *model)
 static void run(SnugEngine *engine, SnugJob *job, const char *output)
 {
     SnugError err = { { 0 } };
-    SnugPlan *plan = NULL;
     request_option(job, "output", output);
-    REQUIRE_OK(snug_plan_create(&plan, job, &err), &err);
-    REQUIRE_OK(snug_run(job, plan, NULL, NULL, &err), &err);
-    CHECK_INT(snug_job_figures(job).slab_peak_bytes, snug_plan_figures(plan).slab_bytes);
-    snug_plan_free(plan);
+    REQUIRE_OK(request_run(job, NULL, &err), &err);
     snug_job_free(job);
     snug_engine_close(engine);
 }
@@ -66,14 +56,14 @@ static void check(const char *got, const char *golden, int step, int most)
 
 TEST(cutout, hard_edges_are_those_of_the_service)
 {
-    SnugEngine *engine = open_engine(NULL, 2, GIB);
+    SnugEngine *engine = open_engine(NULL, 2);
     run(engine, new_job(engine, birefnet_file_write("", 0)), request_scratch("hard.png"));
     check(request_scratch("hard.png"), "golden/birefnet/hard.png", 255, 4);
 }
 
 TEST(cutout, soft_edges_are_those_of_the_model_card)
 {
-    SnugEngine *engine = open_engine(NULL, 2, GIB);
+    SnugEngine *engine = open_engine(NULL, 2);
     SnugJob *job = new_job(engine, birefnet_file_write("module.", 0));
     request_option(job, "resize", "bilinear");
     request_option(job, "threshold", "-1");
@@ -85,11 +75,11 @@ TEST(cutout, a_single_file_and_plain_kernels_give_the_same_bytes)
 {
     char file[600], other[600];
     size_t n, m;
-    SnugEngine *engine = open_engine(NULL, 2, GIB);
+    SnugEngine *engine = open_engine(NULL, 2);
     const char *folder = birefnet_file_write("", 0);
     run(engine, new_job(engine, folder), request_scratch("a.png"));
     (void)snprintf(file, sizeof file, "%s/model.safetensors", folder);
-    engine = open_engine("ref", 1, GIB);
+    engine = open_engine("ref", 1);
     (void)snprintf(other, sizeof other, "%s", request_scratch("b.png"));
     SnugJob *job = new_job(engine, file);
     request_option(job, "result", "mask");
@@ -131,18 +121,10 @@ TEST(cutout, requests_that_cannot_be_are_refused)
         { "output", "x.mp4", SNUG_ERR_ARG, ".png" },
     };
     const char *model = birefnet_file_write("", 0);
-    SnugEngine *engine = open_engine(NULL, 1, GIB);
+    SnugEngine *engine = open_engine(NULL, 1);
     for (size_t i = 0; i < COUNT(refusals); i++) {
-        SnugError err = { { 0 } };
-        SnugPlan *plan = NULL;
-        SnugJob *job = new_job(engine, model);
-        request_option(job, refusals[i].option, refusals[i].value);
-        const SnugStatus status = snug_plan_create(&plan, job, &err);
-        if (status != refusals[i].status)
-            fail_msg("--%s %s: %s", refusals[i].option, refusals[i].value, err.text);
-        CHECK_HAS(err.text, refusals[i].says);
-        CHECK(plan == NULL);
-        snug_job_free(job);
+        const Refusal *x = &refusals[i];
+        request_refused(new_job(engine, model), x->option, x->value, x->status, x->says);
     }
     snug_engine_close(engine);
 }

@@ -226,7 +226,7 @@ static bool run_failing(const Breakage *f, int n)
     request_option(job, "output", request_scratch(f->output));
     const int files = count_files("/proc/self/fd"), threads = count_files("/proc/self/task");
     arm(f->call, n);
-    const SnugStatus status = plan_and_run(job, &err);
+    const SnugStatus status = request_try(job, &err);
     const bool failed = disarm() >= n;
     const bool input = f->expected == SNUG_ERR_FILE && status == SNUG_ERR_IO; /* either will do */
     if (status != SNUG_OK && status != f->expected && !input)
@@ -304,7 +304,7 @@ TEST(fault_calls, interrupted_and_partial_reads_and_writes_change_no_bit)
         SnugError err = { { 0 } };
         SnugJob *job = small_job(engine);
         atomic_store(&stutters, i == 1);
-        REQUIRE_OK(plan_and_run(job, &err), &err);
+        REQUIRE_OK(request_try(job, &err), &err);
         atomic_store(&stutters, false);
         snug_job_free(job);
         bytes[i] = request_bytes(request_scratch("out/frames.npy"), &n[i]);

@@ -11,7 +11,7 @@
 static const double TOLERANCE = 2e-4;
 
 static const char *const ISAS[] = { "ref", "avx2", "avx512", "neon" };
-enum { N_ISAS = sizeof ISAS / sizeof ISAS[0], MIB = 1 << 20, STEP_BYTES = 8 << 10 };
+enum { N_ISAS = sizeof ISAS / sizeof ISAS[0], STEP_BYTES = 8 << 10 };
 
 /* One way to run a request. */
 typedef struct Way {
@@ -21,43 +21,28 @@ typedef struct Way {
     const char *device;
 } Way;
 
-static SnugEngine *open_engine(const Way *way)
-{
-    SnugEngine *engine = NULL;
-    SnugError err = { { 0 } };
-    const SnugEngineOptions options = { .ram_bytes = way->ram_bytes,
-                                        .threads = way->threads,
-                                        .isa = way->isa,
-                                        .device = way->device,
-                                        .vram_bytes = way->vram_bytes };
-    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
-    return engine;
-}
-
 /* Plan and run; false when the budget is refused. Latents are written when asked for. */
 static bool run(const char *name, const Way *way, const char *frames, const char *latents,
                 SnugFigures *planned)
 {
     SnugError err = { { 0 } };
-    SnugPlan *plan = NULL;
-    SnugEngine *engine = open_engine(way);
+    SnugEngine *engine = request_engine((SnugEngineOptions){ .ram_bytes = way->ram_bytes,
+                                                             .threads = way->threads,
+                                                             .isa = way->isa,
+                                                             .device = way->device,
+                                                             .vram_bytes = way->vram_bytes });
     SnugJob *job = request_job(engine, name);
     request_option(job, "output", frames);
     if (latents) request_option(job, "save-latents", latents);
-    const SnugStatus status = snug_plan_create(&plan, job, &err);
+    const SnugStatus status = request_run(job, planned, &err);
     if (status == SNUG_OK) {
-        *planned = snug_plan_figures(plan);
-        REQUIRE_OK(snug_run(job, plan, NULL, NULL, &err), &err);
-        const SnugFigures measured = snug_job_figures(job);
-        CHECK_INT(measured.slab_peak_bytes, planned->slab_bytes);
-        CHECK(measured.moved_bytes == planned->moved_bytes);
+        CHECK(snug_job_figures(job).moved_bytes == planned->moved_bytes);
         CHECK(planned->bound_bytes <= planned->moved_bytes);
         CHECK(planned->process_peak_bytes <= way->ram_bytes);
     } else {
         CHECK_INT(status, SNUG_ERR_BUDGET);
         CHECK_HAS(err.text, "that would do is");
     }
-    snug_plan_free(plan);
     snug_job_free(job);
     snug_engine_close(engine);
     return status == SNUG_OK;
@@ -78,25 +63,6 @@ static void check_array(const char *got_path, const char *want_path)
     CHECK_CLOSE(got.f32, want.f32, want.count, TOLERANCE);
     arena_release(&arena);
     heap_free(heap);
-}
-
-static void check_same_bytes(const char *a, const char *b)
-{
-    size_t n, m;
-    char *x = request_bytes(a, &n), *y = request_bytes(b, &m);
-    CHECK_INT(n, m);
-    CHECK(memcmp(x, y, n) == 0);
-    free(x);
-    free(y);
-}
-
-static bool isa_runs(const char *isa)
-{
-    SnugEngine *engine = NULL;
-    const SnugEngineOptions options = { .ram_bytes = MIB, .threads = 1, .isa = isa };
-    const bool runs = snug_engine_open(&engine, &options, NULL) == SNUG_OK;
-    snug_engine_close(engine);
-    return runs;
 }
 
 /* A way to run with one of its budgets set. */
@@ -158,14 +124,14 @@ static void check_ram(const char *name, const char *base, const SnugFigures *amp
     const char *frames = request_scratch("other.npy");
     Way way = { .threads = 1 };
     smallest(name, &way, &way.ram_bytes, ample->process_peak_bytes + 4 * MIB, frames, &least);
-    check_same_bytes(base, frames);
+    request_check_same(base, frames);
     CHECK(least.slab_bytes < ample->slab_bytes);
     for (way.threads = 1; way.threads <= 2; way.threads++) {
         run_half(name, way, frames, &least, ample);
-        check_same_bytes(base, frames);
-        way.ram_bytes = (size_t)1 << 30;
+        request_check_same(base, frames);
+        way.ram_bytes = GIB;
         CHECK(run(name, &way, frames, NULL, &same));
-        check_same_bytes(base, frames);
+        request_check_same(base, frames);
     }
 }
 
@@ -174,11 +140,11 @@ static void check_vram(const char *name, const char *base)
 {
     const char *frames = request_scratch("other.npy");
     SnugFigures ample, least;
-    Way way = { .threads = 2, .ram_bytes = (size_t)1 << 30, .device = "sim:64MiB,4GB/s" };
+    Way way = { .threads = 2, .ram_bytes = GIB, .device = "sim:64MiB,4GB/s" };
     CHECK(run(name, &way, frames, NULL, &ample));
-    check_same_bytes(base, frames);
+    request_check_same(base, frames);
     smallest(name, &way, &way.vram_bytes, ample.slab_bytes, frames, &least);
-    check_same_bytes(base, frames);
+    request_check_same(base, frames);
     CHECK(least.slab_bytes < ample.slab_bytes);
     /* Weights stream; they are read again but where their stage uses each of them once. */
     CHECK(least.moved_bytes >= ample.moved_bytes);
@@ -189,19 +155,16 @@ static void check_isas(const char *name, const char *base)
     const char *frames = request_scratch("other.npy");
     SnugFigures figures;
     for (int i = 0; i < N_ISAS; i++) {
-        if (!isa_runs(ISAS[i])) {
-            print_message("%s: skipped, this machine lacks it\n", ISAS[i]);
-            continue;
-        }
-        const Way way = { .isa = ISAS[i], .threads = 1 + i % 2, .ram_bytes = (size_t)1 << 30 };
+        if (!request_isa_runs(ISAS[i])) continue;
+        const Way way = { .isa = ISAS[i], .threads = 1 + i % 2, .ram_bytes = GIB };
         CHECK(run(name, &way, frames, NULL, &figures));
-        check_same_bytes(base, frames);
+        request_check_same(base, frames);
     }
 }
 
 static void check_pipeline(const char *name)
 {
-    const Way ample = { .isa = NULL, .threads = 2, .ram_bytes = (size_t)1 << 30 };
+    const Way ample = { .isa = NULL, .threads = 2, .ram_bytes = GIB };
     const char *frames = request_scratch("frames.npy"), *latents = request_scratch("latents.npy");
     char want[512];
     SnugFigures planned;

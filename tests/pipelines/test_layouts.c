@@ -29,11 +29,7 @@ static const char *config(const char *type, int in, int out)
 
 static SnugEngine *open_engine(void)
 {
-    SnugEngine *engine = NULL;
-    SnugError err = { { 0 } };
-    const SnugEngineOptions options = { .ram_bytes = (size_t)1 << 30, .threads = 2 };
-    REQUIRE_OK(snug_engine_open(&engine, &options, &err), &err);
-    return engine;
+    return request_engine((SnugEngineOptions){ .ram_bytes = GIB, .threads = 2 });
 }
 
 /* Options by name and value, ended by NULL; values that begin with "@" are below the scratch. */
@@ -50,13 +46,10 @@ static char *frames(const char *golden, const char *const *options, size_t *n)
 {
     SnugEngine *engine = open_engine();
     SnugError err = { { 0 } };
-    SnugPlan *plan = NULL;
     SnugJob *job = request_job(engine, golden);
     set_options(job, options);
     request_option(job, "output", request_scratch("frames.npy"));
-    REQUIRE_OK(snug_plan_create(&plan, job, &err), &err);
-    REQUIRE_OK(snug_run(job, plan, NULL, NULL, &err), &err);
-    snug_plan_free(plan);
+    REQUIRE_OK(request_run(job, NULL, &err), &err);
     snug_job_free(job);
     snug_engine_close(engine);
     return request_bytes(request_scratch("frames.npy"), n);

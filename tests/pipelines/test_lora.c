@@ -7,7 +7,7 @@
 /* As in test_golden.c: two correct f32 implementations; the change itself is one more product. */
 static const double TOLERANCE = 2e-4;
 
-enum { MIB = 1 << 20, MAX_LORAS = 4 };
+enum { MAX_LORAS = 4 };
 
 /** A run: a golden request, LoRA files below golden/lora with what follows them, and how. */
 typedef struct Way {
@@ -31,23 +31,15 @@ static void add_loras(SnugJob *job, const Way *way)
 
 static SnugStatus run(const Way *way, const char *frames, SnugFigures *planned, SnugError *err)
 {
-    SnugEngine *engine = NULL;
-    SnugPlan *plan = NULL;
-    const SnugEngineOptions options = { .ram_bytes = way->ram_bytes ? way->ram_bytes : 1024ul * MIB,
-                                        .threads = way->threads ? way->threads : 2,
-                                        .isa = way->isa,
-                                        .device = way->device };
-    REQUIRE_OK(snug_engine_open(&engine, &options, err), err);
+    SnugEngine *engine =
+        request_engine((SnugEngineOptions){ .ram_bytes = way->ram_bytes ? way->ram_bytes : GIB,
+                                            .threads = way->threads ? way->threads : 2,
+                                            .isa = way->isa,
+                                            .device = way->device });
     SnugJob *job = request_job(engine, way->request);
     request_option(job, "output", frames);
     add_loras(job, way);
-    const SnugStatus status = snug_plan_create(&plan, job, err);
-    if (status == SNUG_OK) {
-        if (planned) *planned = snug_plan_figures(plan);
-        REQUIRE_OK(snug_run(job, plan, NULL, NULL, err), err);
-        CHECK_INT(snug_job_figures(job).slab_peak_bytes, snug_plan_figures(plan).slab_bytes);
-    }
-    snug_plan_free(plan);
+    const SnugStatus status = request_run(job, planned, err);
     snug_job_free(job);
     snug_engine_close(engine);
     return status;
@@ -75,16 +67,6 @@ static double distance(const char *got_path, const char *want_path)
     arena_release(&arena);
     heap_free(heap);
     return worst;
-}
-
-static void check_same_bytes(const char *a, const char *b)
-{
-    size_t n, m;
-    char *x = request_bytes(a, &n), *y = request_bytes(b, &m);
-    CHECK_INT(n, m);
-    CHECK(memcmp(x, y, n) == 0);
-    free(x);
-    free(y);
 }
 
 static void check_frames(const Way *way, const char *want)
@@ -124,9 +106,9 @@ TEST(lora, spelling_changes_no_bit)
     const char *base = request_scratch("base.npy"), *other = request_scratch("other.npy");
     must_run(&peft, base, NULL);
     must_run(&kohya, other, NULL);
-    check_same_bytes(base, other);
+    request_check_same(base, other);
     must_run(&native, other, NULL);
-    check_same_bytes(base, other);
+    request_check_same(base, other);
 }
 
 TEST(lora, budgets_threads_devices_and_kernels_change_no_bit)
@@ -139,11 +121,11 @@ TEST(lora, budgets_threads_devices_and_kernels_change_no_bit)
     way.isa = "ref";
     way.threads = 1;
     must_run(&way, other, NULL);
-    check_same_bytes(base, other);
+    request_check_same(base, other);
     way.isa = NULL;
     way.device = "sim:8MiB,1GB/s";
     must_run(&way, other, NULL);
-    check_same_bytes(base, other);
+    request_check_same(base, other);
     way.device = NULL;
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     way.ram_bytes = ample.process_peak_bytes - ample.slab_bytes / 2;
@@ -152,7 +134,7 @@ TEST(lora, budgets_threads_devices_and_kernels_change_no_bit)
         way.ram_bytes += 16 << 10;
     }
     CHECK(tight.slab_bytes < ample.slab_bytes);
-    check_same_bytes(base, other);
+    request_check_same(base, other);
 #else
     (void)tight;
     (void)err;
@@ -166,7 +148,7 @@ TEST(lora, a_strength_of_nothing_is_the_model_itself)
     const char *base = request_scratch("base.npy"), *other = request_scratch("other.npy");
     must_run(&plain, base, NULL);
     must_run(&none, other, NULL);
-    check_same_bytes(base, other);
+    request_check_same(base, other);
 }
 
 static void check_refused(const Way *way, SnugStatus want, const char *words)
