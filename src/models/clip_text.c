@@ -47,24 +47,15 @@ SnugStatus clip_text_config_read(ClipTextConfig *cfg, Json config, bool projecte
 
 /* ---- weights -------------------------------------------------------------------------------- */
 
-static void norm_weights(const Weight *out[2], Weights *w, const char *name, int64_t c)
-{
-    char full[64];
-    (void)snprintf(full, sizeof full, "%s.weight", name);
-    out[0] = weights_tensor(w, full, SHAPE(c));
-    (void)snprintf(full, sizeof full, "%s.bias", name);
-    out[1] = weights_tensor(w, full, SHAPE(c));
-}
-
 static void layer_weights(const ClipTextConfig *cfg, ClipTextLayer *l, Weights *w)
 {
     const int64_t c = cfg->dim;
-    norm_weights(l->norm1, w, "layer_norm1", c);
+    l->norm1 = nn_norm_weights(w, "layer_norm1", c);
     weights_linear(w, &l->q, "self_attn.q_proj", c, c, BIAS);
     weights_linear(w, &l->k, "self_attn.k_proj", c, c, BIAS);
     weights_linear(w, &l->v, "self_attn.v_proj", c, c, BIAS);
     weights_linear(w, &l->o, "self_attn.out_proj", c, c, BIAS);
-    norm_weights(l->norm2, w, "layer_norm2", c);
+    l->norm2 = nn_norm_weights(w, "layer_norm2", c);
     weights_linear(w, &l->up, "mlp.fc1", c, cfg->ffn_dim, BIAS);
     weights_linear(w, &l->down, "mlp.fc2", cfg->ffn_dim, c, BIAS);
 }
@@ -84,8 +75,8 @@ void clip_text_weights(ClipText *m, Weights *w)
         layer_weights(cfg, &m->layer[i], w);
     }
     weights_unit(w, "%sfinal_layer_norm", root);
-    m->final_norm[0] = weights_tensor(w, "weight", SHAPE(cfg->dim));
-    m->final_norm[1] = weights_tensor(w, "bias", SHAPE(cfg->dim));
+    m->final_norm.weight = weights_tensor(w, "weight", SHAPE(cfg->dim));
+    m->final_norm.bias = weights_tensor(w, "bias", SHAPE(cfg->dim));
     weights_prefix(w, "%s", "");
     if (cfg->projection_dim && cfg->turned)
         m->turned =
@@ -111,20 +102,20 @@ static Tensor encode_layer(Run *r, const ClipText *m, const ClipTextLayer *l, Te
 {
     const ClipTextConfig *cfg = &m->cfg;
     const AttentionOptions causal = { .causal = true };
-    Tensor u = op_layer_norm(r, x, l->norm1[0], l->norm1[1], cfg->eps);
+    Tensor u = op_layer_norm(r, x, l->norm1.weight, l->norm1.bias, cfg->eps);
     const Heads q = { nn_linear(r, u, &l->q), 0 }, k = { nn_linear(r, u, &l->k), 0 },
                 v = { nn_linear(r, u, &l->v), 0 };
     u = op_attention(r, q, k, v, cfg->heads, cfg->dim / cfg->heads, &causal);
     x = op_add(r, x, nn_linear(r, u, &l->o)); /* [R, C] */
-    u = op_layer_norm(r, x, l->norm2[0], l->norm2[1], cfg->eps);
+    u = op_layer_norm(r, x, l->norm2.weight, l->norm2.bias, cfg->eps);
     return op_add(r, x, nn_linear(r, nn_linear_act(r, u, &l->up, cfg->activation), &l->down));
 }
 
 static void finish(Run *r, const ClipText *m, ClipTextPrompt *p)
 {
     const int64_t row = clip_text_pooled_row(&m->cfg, p->ids, p->n);
-    p->pooled = op_layer_norm(r, op_rows(r, p->last, row, 1), m->final_norm[0], m->final_norm[1],
-                              m->cfg.eps);
+    p->pooled = op_layer_norm(r, op_rows(r, p->last, row, 1), m->final_norm.weight,
+                              m->final_norm.bias, m->cfg.eps);
     if (m->turned)
         p->pooled = op_linear_turned(r, p->pooled, m->turned);
     else if (m->cfg.projection_dim)

@@ -21,13 +21,14 @@ typedef struct ClipTextConfig {
 } ClipTextConfig;
 
 typedef struct ClipTextLayer {
-    const Weight *norm1[2], *norm2[2];
+    NormWeights norm1, norm2;
     Linear q, k, v, o, up, down;
 } ClipTextLayer;
 
 typedef struct ClipText {
     ClipTextConfig cfg;
-    const Weight *embedding, *positions, *final_norm[2];
+    const Weight *embedding, *positions;
+    NormWeights final_norm;
     Linear projection;
     const Weight *turned; /**< the same, as OpenCLIP stores it */
     ClipTextLayer layer[CLIP_TEXT_MAX_LAYERS];

@@ -131,19 +131,10 @@ SnugStatus clip_vision_config_guess(ClipVisionConfig *cfg, const Checkpoint *c, 
 
 /* ---- weights -------------------------------------------------------------------------------- */
 
-static void norm_weights(const Weight *out[2], Weights *w, const char *name, int64_t c)
-{
-    char full[64];
-    (void)snprintf(full, sizeof full, "%s.weight", name);
-    out[0] = weights_tensor(w, full, SHAPE(c));
-    (void)snprintf(full, sizeof full, "%s.bias", name);
-    out[1] = weights_tensor(w, full, SHAPE(c));
-}
-
 static void layer_weights(const ClipVision *m, ClipVisionLayer *l, Weights *w, const Names *n)
 {
     const int64_t c = m->cfg.dim;
-    norm_weights(l->norm1, w, n->norm1, c);
+    l->norm1 = nn_norm_weights(w, n->norm1, c);
     if (n->qkv)
         weights_linear(w, &l->qkv, n->qkv, c, 3 * c, BIAS);
     else {
@@ -152,7 +143,7 @@ static void layer_weights(const ClipVision *m, ClipVisionLayer *l, Weights *w, c
         weights_linear(w, &l->v, "self_attn.v_proj", c, c, BIAS);
     }
     weights_linear(w, &l->o, n->o, c, c, BIAS);
-    norm_weights(l->norm2, w, n->norm2, c);
+    l->norm2 = nn_norm_weights(w, n->norm2, c);
     weights_linear(w, &l->up, n->up, c, m->cfg.ffn_dim, BIAS);
     weights_linear(w, &l->down, n->down, m->cfg.ffn_dim, c, BIAS);
 }
@@ -188,7 +179,7 @@ void clip_vision_weights(ClipVision *m, Weights *w)
     m->patch = (Linear){ .weight = weights_tensor(w, name, SHAPE(c, 3, p, p)) };
     m->class_row = weights_tensor(w, n->class_row, SHAPE(c));
     m->positions = weights_tensor(w, n->positions, SHAPE(clip_vision_tokens(cfg), c));
-    norm_weights(m->pre_norm, w, n->pre_norm, c);
+    m->pre_norm = nn_norm_weights(w, n->pre_norm, c);
     for (int i = 0; i < cfg->layers - 1; i++) {
         weights_unit(w, "%s%s.%d", root, n->layer, i);
         layer_weights(m, &m->layer[i], w, n);
@@ -228,7 +219,7 @@ static Tensor embed(Run *r, const ClipVision *m, int n, const Tensor *pixels)
         rows[i] = op_add_weight(r, op_stack(r, 2, pair), m->positions);
     }
     Tensor x = n == 1 ? rows[0] : op_stack(r, n, rows);
-    return op_layer_norm(r, x, m->pre_norm[0], m->pre_norm[1], m->cfg.eps);
+    return op_layer_norm(r, x, m->pre_norm.weight, m->pre_norm.bias, m->cfg.eps);
 }
 
 /* Every picture looks at itself alone. */
@@ -272,9 +263,9 @@ Tensor clip_vision_encode(Run *r, const ClipVision *m, int n, const Tensor *pixe
     for (int i = 0; i < m->cfg.layers - 1 && run_ok(r); i++) {
         const ClipVisionLayer *l = &m->layer[i];
         run_block(r);
-        Tensor u = op_layer_norm(r, x, l->norm1[0], l->norm1[1], eps);
+        Tensor u = op_layer_norm(r, x, l->norm1.weight, l->norm1.bias, eps);
         x = op_add(r, x, attention(r, m, l, n, u));
-        u = op_layer_norm(r, x, l->norm2[0], l->norm2[1], eps);
+        u = op_layer_norm(r, x, l->norm2.weight, l->norm2.bias, eps);
         x = op_add(r, x, mlp(r, m, l, u));
         run_tap(r, "clip.block", i + 1, x);
     }

@@ -20,7 +20,7 @@ typedef struct ClipVisionConfig {
 } ClipVisionConfig;
 
 typedef struct ClipVisionLayer {
-    const Weight *norm1[2], *norm2[2];
+    NormWeights norm1, norm2;
     Linear q, k, v, o, up, down;
     Linear qkv; /**< q, k and v in one matrix, as the original file has them; else unset */
 } ClipVisionLayer;
@@ -28,7 +28,8 @@ typedef struct ClipVisionLayer {
 typedef struct ClipVision {
     ClipVisionConfig cfg;
     Linear patch;
-    const Weight *class_row, *positions, *pre_norm[2];
+    const Weight *class_row, *positions;
+    NormWeights pre_norm;
     ClipVisionLayer layer[CLIP_MAX_LAYERS];
 } ClipVision;
 

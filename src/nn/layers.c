@@ -2,6 +2,19 @@
  * then one file after the other, then the activation. */
 #include "nn/layers.h"
 
+#include <stdio.h>
+
+NormWeights nn_norm_weights(Weights *w, const char *name, int64_t channels)
+{
+    char full[96];
+    NormWeights norm;
+    (void)snprintf(full, sizeof full, "%s.weight", name);
+    norm.weight = weights_tensor(w, full, SHAPE(channels));
+    (void)snprintf(full, sizeof full, "%s.bias", name);
+    norm.bias = weights_tensor(w, full, SHAPE(channels));
+    return norm;
+}
+
 Tensor nn_linear_act(Run *r, Tensor x, const Linear *l, Activation act)
 {
     Tensor y = op_linear(r, x, l->weight, l->bias, l->lora ? ACT_NONE : act);

@@ -5,6 +5,14 @@
 #include "compute/ops.h"
 #include "nn/weights.h"
 
+/** Affine weights of a norm. */
+typedef struct NormWeights {
+    const Weight *weight, *bias;
+} NormWeights;
+
+/** name.weight, name.bias. */
+NormWeights nn_norm_weights(Weights *w, const char *name, int64_t channels);
+
 /** x [R, in] -> [R, out], with what LoRA files add; the activation fused. */
 Tensor nn_linear_act(Run *r, Tensor x, const Linear *l, Activation act);
 static inline Tensor nn_linear(Run *r, Tensor x, const Linear *l)

@@ -1,19 +1,6 @@
 /* picture.c  Each layer's result whole, what lies inside a layer in bands of rows. */
 #include "nn/picture.h"
 
-#include <stdio.h>
-
-NormWeights nn_norm_weights(Weights *w, const char *name, int64_t channels)
-{
-    char full[96];
-    NormWeights norm;
-    (void)snprintf(full, sizeof full, "%s.weight", name);
-    norm.weight = weights_tensor(w, full, SHAPE(channels));
-    (void)snprintf(full, sizeof full, "%s.bias", name);
-    norm.bias = weights_tensor(w, full, SHAPE(channels));
-    return norm;
-}
-
 /* ---- rows of pictures ----------------------------------------------------------------------- */
 
 static Tensor picture_rows(Run *r, Tensor x, int64_t first, int64_t end)

@@ -10,14 +10,6 @@
 
 #include "nn/layers.h"
 
-/** Affine weights of a norm. */
-typedef struct NormWeights {
-    const Weight *weight, *bias;
-} NormWeights;
-
-/** name.weight, name.bias. */
-NormWeights nn_norm_weights(Weights *w, const char *name, int64_t channels);
-
 /** How the result's size follows from the input's. */
 typedef enum PictureStep {
     PICTURE_SAME,  /**< zero padding all round */
