@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "sampling/flow_table.h"
 #include "sampling/scheduler_config_json.h"
-#include "text/tokenizer.h"
 
 enum { CLIP_TOKENS = 77 };
 
@@ -49,26 +48,6 @@ SnugStatus flux_open(ImageJob *job, SnugError *err)
 
 /* ---- prompts -------------------------------------------------------------------------------- */
 
-/* Ids of a text, padded to `length`. */
-static SnugStatus tokenise(const FluxJob *j, const Tokenizer *t, const char *text, int64_t length,
-                           int32_t pad, int64_t vocab, const int32_t **out, SnugError *err)
-{
-    Arena *arena = j->image->context->arena;
-    int32_t *ids = NULL, *all = arena_array(arena, (size_t)length, sizeof *all);
-    int64_t n = 0;
-    if (!all) return error_set(err, SNUG_ERR_MEMORY, "no memory for a prompt");
-    TRY(tokenizer_encode(t, (TextView){ text, strlen(text) }, length, arena, &ids, &n, err));
-    for (int64_t i = 0; i < length; i++) {
-        all[i] = i < n ? ids[i] : pad;
-        if (all[i] < 0 || all[i] >= vocab)
-            return error_set(err, SNUG_ERR_FILE,
-                             "the tokenizer gives id %d, the text encoder has %lld rows", all[i],
-                             (long long)vocab);
-    }
-    *out = all;
-    return SNUG_OK;
-}
-
 /* Nothing behind the pooled row changes it: those rows are never computed. */
 static SnugStatus tokenise_clip(FluxJob *j, const Tokenizer *t, const char *const *texts, int n,
                                 SnugError *err)
@@ -78,7 +57,8 @@ static SnugStatus tokenise_clip(FluxJob *j, const Tokenizer *t, const char *cons
     const int32_t eos = tokenizer_eos_id(t), pad = tokenizer_pad_id(t);
     for (int p = 0; p < n; p++) {
         FluxPrompt *prompt = &j->prompt[p];
-        TRY(tokenise(j, t, texts[p], length, pad >= 0 ? pad : eos, cfg->vocab, &prompt->clip, err));
+        TRY(image_tokenise(j->image, t, texts[p], length, pad >= 0 ? pad : eos, cfg->vocab,
+                           &prompt->clip, err));
         prompt->n_clip = clip_text_pooled_row(cfg, prompt->clip, length) + 1;
     }
     return SNUG_OK;
@@ -92,8 +72,8 @@ static SnugStatus tokenise_t5(FluxJob *j, const Tokenizer *t, const char *const 
     const int32_t pad = tokenizer_pad_id(t);
     for (int p = 0; p < n; p++) {
         j->prompt[p].n_t5 = length;
-        TRY(tokenise(j, t, texts[p], length, pad >= 0 ? pad : 0, j->t5.cfg.vocab, &j->prompt[p].t5,
-                     err));
+        TRY(image_tokenise(j->image, t, texts[p], length, pad >= 0 ? pad : 0, j->t5.cfg.vocab,
+                           &j->prompt[p].t5, err));
     }
     return SNUG_OK;
 }

@@ -16,6 +16,7 @@
 #include "pipelines/image_model.h"
 #include "pipelines/pipeline.h"
 #include "sampling/noise.h"
+#include "text/tokenizer.h"
 
 /** Values of the option table; NULL and negative numbers mean "the model's own". */
 typedef struct ImageRequest {
@@ -115,6 +116,11 @@ void image_close(void *job);
 SNUG_MUST_USE SnugStatus image_about(struct About *about, const char *path, SnugError *err);
 /** job->family, by job->model; SNUG_ERR_FILE: no family knows it. */
 SNUG_MUST_USE SnugStatus image_family_find(ImageJob *job, SnugError *err);
+
+/** Ids of a text, padded to `length`; SNUG_ERR_FILE: one of them is not below `vocab`. */
+SNUG_MUST_USE SnugStatus image_tokenise(const ImageJob *job, const Tokenizer *t, const char *text,
+                                        int64_t length, int32_t pad, int64_t vocab,
+                                        const int32_t **out, SnugError *err);
 
 /** Read picture and mask, settle the size (image_pictures.c). */
 SNUG_MUST_USE SnugStatus image_pictures_read(ImageJob *job, SnugError *err);

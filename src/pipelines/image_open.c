@@ -88,6 +88,25 @@ SnugStatus image_first_step(const ImageJob *j, int *first, SnugError *err)
                      j->settings.strength, (int)j->settings.steps);
 }
 
+SnugStatus image_tokenise(const ImageJob *j, const Tokenizer *t, const char *text, int64_t length,
+                          int32_t pad, int64_t vocab, const int32_t **out, SnugError *err)
+{
+    Arena *arena = j->context->arena;
+    int32_t *ids = NULL, *all = arena_array(arena, (size_t)length, sizeof *all);
+    int64_t n = 0;
+    if (!all) return error_set(err, SNUG_ERR_MEMORY, "no memory for a prompt");
+    TRY(tokenizer_encode(t, (TextView){ text, strlen(text) }, length, arena, &ids, &n, err));
+    for (int64_t i = 0; i < length; i++) {
+        all[i] = i < n ? ids[i] : pad;
+        if (all[i] < 0 || all[i] >= vocab)
+            return error_set(err, SNUG_ERR_FILE,
+                             "the tokenizer gives id %d, the text encoder has %lld rows", all[i],
+                             (long long)vocab);
+    }
+    *out = all;
+    return SNUG_OK;
+}
+
 /* What the files say about themselves. */
 static SnugStatus write_texts(ImageJob *j, SnugError *err)
 {

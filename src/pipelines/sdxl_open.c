@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "pipelines/sdxl.h"
-#include "text/tokenizer.h"
 
 bool sdxl_knows(ImageModel *model)
 {
@@ -64,26 +63,6 @@ static int32_t padding(const SdxlJob *j, int e, const Tokenizer *t)
     return tokenizer_pad_id(t) >= 0 ? tokenizer_pad_id(t) : tokenizer_eos_id(t);
 }
 
-/* Ids of a text, padded to `length`. */
-static SnugStatus tokenise(const SdxlJob *j, const Tokenizer *t, const char *text, int64_t length,
-                           int32_t pad, int64_t vocab, const int32_t **out, SnugError *err)
-{
-    Arena *arena = j->image->context->arena;
-    int32_t *ids = NULL, *all = arena_array(arena, (size_t)length, sizeof *all);
-    int64_t n = 0;
-    if (!all) return error_set(err, SNUG_ERR_MEMORY, "no memory for a prompt");
-    TRY(tokenizer_encode(t, (TextView){ text, strlen(text) }, length, arena, &ids, &n, err));
-    for (int64_t i = 0; i < length; i++) {
-        all[i] = i < n ? ids[i] : pad;
-        if (all[i] < 0 || all[i] >= vocab)
-            return error_set(err, SNUG_ERR_FILE,
-                             "the tokenizer gives id %d, the text encoder has %lld rows", all[i],
-                             (long long)vocab);
-    }
-    *out = all;
-    return SNUG_OK;
-}
-
 static SnugStatus tokenise_all(SdxlJob *j, int e, const Tokenizer *t, SnugError *err)
 {
     const ImageRequest *q = j->image->request;
@@ -92,8 +71,8 @@ static SnugStatus tokenise_all(SdxlJob *j, int e, const Tokenizer *t, SnugError 
     for (int p = 0; p < (j->guided ? 2 : 1); p++) {
         SdxlPrompt *prompt = &j->prompt[p];
         if (!prompt->zeros)
-            TRY(tokenise(j, t, text[p], prompt->n, padding(j, e, t), j->clip[e].cfg.vocab,
-                         &prompt->ids[e], err));
+            TRY(image_tokenise(j->image, t, text[p], prompt->n, padding(j, e, t),
+                               j->clip[e].cfg.vocab, &prompt->ids[e], err));
     }
     return SNUG_OK;
 }
