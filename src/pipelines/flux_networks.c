@@ -145,12 +145,11 @@ const ImageNetwork FLUX_VAE = { "vae", "vae", "FLUX VAE", VAES, OF_VAE, config_v
 
 /* ---- binding -------------------------------------------------------------------------------- */
 
-static void begin(FluxJob *j, Weights *w, const ImagePart *p, const char *name, int lora)
+static void begin(FluxJob *j, Weights *w, const ImagePart *p, const char *name, LoraNetwork lora)
 {
-    weights_begin(w, j->image->context->weights, p->weights, name);
-    if (p->names.n_rows || p->names.prefix) weights_names(w, &p->names);
-    if (j->loras && lora >= 0)
-        weights_loras(w, j->loras, (LoraNetwork)lora, LORA_BOTH,
+    image_part_begin(p, w, j->image->context->weights, name);
+    if (j->loras)
+        weights_loras(w, j->loras, lora, LORA_BOTH,
                       lora == LORA_DENOISER ? &FLUX_NAMES_ORIGINAL : NULL);
 }
 
@@ -190,7 +189,7 @@ static SnugStatus open_vae(FluxJob *j, SnugError *err)
     Weights w;
     TRY(image_model_network(&j->image->model, &FLUX_VAE, j->image->request->paths.vae, &p, err));
     TRY(autoencoder_kl_config_read(&j->vae.cfg, p.config, err));
-    begin(j, &w, &p, "vae", -1);
+    image_part_begin(&p, &w, j->image->context->weights, "vae");
     autoencoder_kl_weights(&j->vae, &w, j->image->task != IMAGE_TXT2IMG);
     return weights_end(&w, err);
 }

@@ -187,6 +187,12 @@ SnugStatus image_model_network(ImageModel *m, const ImageNetwork *network, const
     return SNUG_OK;
 }
 
+void image_part_begin(const ImagePart *part, Weights *w, WeightTable *table, const char *name)
+{
+    weights_begin(w, table, part->weights, name);
+    weights_names(w, &part->names);
+}
+
 bool image_model_holds(ImageModel *m, const ImageNetwork *network, const char *given)
 {
     ImageFile *f = NULL;

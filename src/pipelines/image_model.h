@@ -8,6 +8,7 @@
 #define PIPELINES_IMAGE_MODEL_H
 
 #include "formats/model_dir.h"
+#include "nn/weights.h"
 #include "pipelines/wan_config.h"
 
 /** What a user names; all may be NULL. */
@@ -71,6 +72,8 @@ SNUG_MUST_USE SnugStatus image_model_part(ImageModel *model, const char *name,
  */
 SNUG_MUST_USE SnugStatus image_model_network(ImageModel *model, const ImageNetwork *network,
                                              const char *given, ImagePart *out, SnugError *err);
+/** Begin to bind a network of a part, which stays until weights_end: its file's spelling counts. */
+void image_part_begin(const ImagePart *part, Weights *w, WeightTable *table, const char *name);
 /** Is the network in the file `given`, or in the model's file? Folders are not looked into. */
 bool image_model_holds(ImageModel *model, const ImageNetwork *network, const char *given);
 /** scheduler_config.json; absent where the model brings none. */

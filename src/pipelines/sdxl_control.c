@@ -49,8 +49,7 @@ SnugStatus sdxl_control_open(SdxlJob *j, SnugError *err)
     TRY(controlnet_config_read(&c->net.cfg, part.config, err));
     TRY(check_fit(j, &c->net.cfg.unet, part.path, err));
     TRY(sdxl_networks_names(j, &c->net.cfg.unet, &part, err));
-    weights_begin(&w, j->image->context->weights, part.weights, "controlnet");
-    if (part.names.n_rows || part.names.prefix) weights_names(&w, &part.names);
+    image_part_begin(&part, &w, j->image->context->weights, "controlnet");
     controlnet_weights(&c->net, &w);
     return weights_end(&w, err);
 }

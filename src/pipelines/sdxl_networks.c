@@ -269,13 +269,12 @@ static const ImageNetwork VAE = { "vae", "vae", "VAE", VAES, OF_VAE, config_vae 
 
 /* ---- binding -------------------------------------------------------------------------------- */
 
-/* `other`: the convention that LoRA files may use beside ours; lora < 0: none change this network. */
-static void begin(const SdxlJob *j, Weights *w, const ImagePart *p, const char *name, int lora,
-                  const NameMap *other)
+/* `other`: the convention that LoRA files may use beside ours. */
+static void begin(const SdxlJob *j, Weights *w, const ImagePart *p, const char *name,
+                  LoraNetwork lora, const NameMap *other)
 {
-    weights_begin(w, j->image->context->weights, p->weights, name);
-    if (p->names.n_rows || p->names.prefix) weights_names(w, &p->names);
-    if (j->loras && lora >= 0) weights_loras(w, j->loras, (LoraNetwork)lora, LORA_BOTH, other);
+    image_part_begin(p, w, j->image->context->weights, name);
+    if (j->loras) weights_loras(w, j->loras, lora, LORA_BOTH, other);
 }
 
 static SnugStatus open_encoder(SdxlJob *j, int e, SnugError *err)
@@ -301,7 +300,7 @@ static SnugStatus open_vae(SdxlJob *j, SnugError *err)
     Weights w;
     TRY(image_model_network(&j->image->model, &VAE, j->image->request->paths.vae, &p, err));
     TRY(autoencoder_kl_config_read(&j->vae.cfg, p.config, err));
-    begin(j, &w, &p, "vae", -1, NULL);
+    image_part_begin(&p, &w, j->image->context->weights, "vae");
     autoencoder_kl_weights(&j->vae, &w, j->image->task != IMAGE_TXT2IMG);
     return weights_end(&w, err);
 }
