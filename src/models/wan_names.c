@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "models/umt5_names.h"
 
 /* clang-format off */
 static const NameRow TRANSFORMER[] = {
@@ -60,22 +61,6 @@ static const NameRow TEXT_ORIGINAL[] = {
     { "encoder.final_layer_norm",                "norm" },
 };
 
-static const NameRow TEXT_GGUF[] = {
-    { "shared",                                  "token_embd" },
-    { "encoder.block.#.layer.0.SelfAttention.relative_attention_bias", "enc.blk.#.attn_rel_b" },
-    { "encoder.block.#.layer.0.SelfAttention.q", "enc.blk.#.attn_q" },
-    { "encoder.block.#.layer.0.SelfAttention.k", "enc.blk.#.attn_k" },
-    { "encoder.block.#.layer.0.SelfAttention.v", "enc.blk.#.attn_v" },
-    { "encoder.block.#.layer.0.SelfAttention.o", "enc.blk.#.attn_o" },
-    { "encoder.block.#.layer.0.layer_norm",      "enc.blk.#.attn_norm" },
-    { "encoder.block.#.layer.1.layer_norm",      "enc.blk.#.ffn_norm" },
-    { "encoder.block.#.layer.1.DenseReluDense.wi_0", "enc.blk.#.ffn_gate" },
-    { "encoder.block.#.layer.1.DenseReluDense.wi_1", "enc.blk.#.ffn_up" },
-    { "encoder.block.#.layer.1.DenseReluDense.wi",   "enc.blk.#.ffn_up" }, /* not gated */
-    { "encoder.block.#.layer.1.DenseReluDense.wo",   "enc.blk.#.ffn_down" },
-    { "encoder.final_layer_norm",                "enc.output_norm" },
-};
-
 /* Inside a residual block of the VAE. */
 static const NameRow VAE_TAILS[] = {
     { "norm1",         "residual.0" },
@@ -114,7 +99,7 @@ const WanSpelling WAN_NAMES_SPELLINGS[] = {
     { WAN_NET_TRANSFORMER, "head.modulation", { .convention = ORIGINAL, ROWS(TRANSFORMER) } },
     { WAN_NET_TRANSFORMER, "condition_embedder.time_embedder.linear_1.weight", { .convention = OURS } },
     { WAN_NET_TEXT, "encoder.block.0.layer.0.SelfAttention.q.weight", { .convention = TRANSFORMERS } },
-    { WAN_NET_TEXT, "enc.blk.0.attn_q.weight", { .convention = GGUF, ROWS(TEXT_GGUF) } },
+    { WAN_NET_TEXT, UMT5_NAMES_GGUF_MARKER, { .convention = GGUF, ROWS(UMT5_NAMES_GGUF) } },
     { WAN_NET_TEXT, "blocks.0.attn.q.weight", { .convention = ORIGINAL, ROWS(TEXT_ORIGINAL) } },
     { WAN_NET_VAE, "decoder.middle.0.residual.0.gamma",
       { .convention = ORIGINAL, ROWS(VAE_FIXED), .tails = VAE_TAILS, .n_tails = (int)COUNT(VAE_TAILS) } },

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "models/flux_names.h"
+#include "models/umt5_names.h"
 #include "pipelines/flux.h"
 #include "pipelines/lora_option.h"
 #include "pipelines/wan_shapes.h"
@@ -99,25 +100,9 @@ static SnugStatus config_vae(JsonDoc **out, Heap *heap, WanTensors f, SnugError 
 
 /* ---- how they are found --------------------------------------------------------------------- */
 
-/* T5 as transformers spells it, and as llama.cpp does. */
-static const NameRow GGUF_T5[] = {
-    { "shared", "token_embd" },
-    { "encoder.block.#.layer.0.SelfAttention.relative_attention_bias", "enc.blk.#.attn_rel_b" },
-    { "encoder.block.#.layer.0.SelfAttention.q", "enc.blk.#.attn_q" },
-    { "encoder.block.#.layer.0.SelfAttention.k", "enc.blk.#.attn_k" },
-    { "encoder.block.#.layer.0.SelfAttention.v", "enc.blk.#.attn_v" },
-    { "encoder.block.#.layer.0.SelfAttention.o", "enc.blk.#.attn_o" },
-    { "encoder.block.#.layer.0.layer_norm", "enc.blk.#.attn_norm" },
-    { "encoder.block.#.layer.1.layer_norm", "enc.blk.#.ffn_norm" },
-    { "encoder.block.#.layer.1.DenseReluDense.wi_0", "enc.blk.#.ffn_gate" },
-    { "encoder.block.#.layer.1.DenseReluDense.wi_1", "enc.blk.#.ffn_up" },
-    { "encoder.block.#.layer.1.DenseReluDense.wo", "enc.blk.#.ffn_down" },
-    { "encoder.final_layer_norm", "enc.output_norm" },
-};
 static const NameMap T5_GGUF = { .convention = "GGUF names",
-                                 .rows = GGUF_T5,
-                                 .n_rows = (int)(sizeof GGUF_T5 / sizeof GGUF_T5[0]) };
-
+                                 .rows = UMT5_NAMES_GGUF,
+                                 .n_rows = UMT5_NAMES_GGUF_ROWS };
 static const char *const TRANSFORMERS[] = { "FluxTransformer2DModel", NULL };
 static const char *const CLIPS[] = { "CLIPTextModel", "CLIPTextModelWithProjection", NULL };
 static const char *const T5S[] = { "T5EncoderModel", NULL };
@@ -129,7 +114,7 @@ static const ImageSpelling OF_TRANSFORMER[] = { { FLUX_NAMES_ORIGINAL_MARKER,
 static const ImageSpelling OF_CLIP[] = { { "text_model.encoder.layers.0.layer_norm1.weight", NULL },
                                          { NULL, NULL } };
 static const ImageSpelling OF_T5[] = { { "encoder.block.0.layer.0.SelfAttention.q.weight", NULL },
-                                       { "enc.blk.0.attn_q.weight", &T5_GGUF },
+                                       { UMT5_NAMES_GGUF_MARKER, &T5_GGUF },
                                        { NULL, NULL } };
 static const ImageSpelling OF_VAE[] = { { FLUX_NAMES_VAE_MARKER, &FLUX_NAMES_VAE },
                                         { "decoder.mid_block.resnets.0.conv1.weight", NULL },
