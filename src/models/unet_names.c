@@ -38,53 +38,36 @@ static const NameRow TAILS[] = {
 };
 /* clang-format on */
 
-/** Rows under construction. */
-typedef struct Rows {
-    Arena *arena;
-    NameRow *at;
-    int n;
-    bool failed;
-} Rows;
-
-static void add(Rows *rows, const char *ours, const char *theirs)
-{
-    if (!ours || !theirs) {
-        rows->failed = true;
-        return;
-    }
-    rows->at[rows->n++] = (NameRow){ ours, theirs };
-}
-
 /* Layer j of level i, on the way down or up, is block n. */
-static void add_layer(Rows *rows, const char *way, int i, int j, int n)
+static void add_layer(NameMapRows *rows, const char *way, int i, int j, int n)
 {
     const char *theirs = way[0] == 'd' ? "input" : "output";
-    add(rows, arena_printf(rows->arena, "%s_blocks.%d.resnets.%d", way, i, j),
-        arena_printf(rows->arena, "%s_blocks.%d.0", theirs, n));
-    add(rows, arena_printf(rows->arena, "%s_blocks.%d.attentions.%d", way, i, j),
-        arena_printf(rows->arena, "%s_blocks.%d.1", theirs, n));
+    name_map_add(rows, arena_printf(rows->arena, "%s_blocks.%d.resnets.%d", way, i, j),
+                 arena_printf(rows->arena, "%s_blocks.%d.0", theirs, n));
+    name_map_add(rows, arena_printf(rows->arena, "%s_blocks.%d.attentions.%d", way, i, j),
+                 arena_printf(rows->arena, "%s_blocks.%d.1", theirs, n));
 }
 
-static void add_levels(Rows *rows, const UnetConfig *cfg)
+static void add_levels(NameMapRows *rows, const UnetConfig *cfg)
 {
     int in = 1, out = 0; /* input block 0 is the first convolution */
     for (int i = 0; i < cfg->levels; i++) {
         for (int j = 0; j < cfg->layers; j++)
             add_layer(rows, "down", i, j, in++);
-        add(rows, arena_printf(rows->arena, "down_blocks.%d.downsamplers.0.conv", i),
-            arena_printf(rows->arena, "input_blocks.%d.0.op", in++));
+        name_map_add(rows, arena_printf(rows->arena, "down_blocks.%d.downsamplers.0.conv", i),
+                     arena_printf(rows->arena, "input_blocks.%d.0.op", in++));
         for (int j = 0; j <= cfg->layers; j++)
             add_layer(rows, "up", i, j, out++);
         const int behind = cfg->depth[cfg->levels - 1 - i] > 0 ? 2 : 1; /* a transformer, if any */
-        add(rows, arena_printf(rows->arena, "up_blocks.%d.upsamplers.0", i),
-            arena_printf(rows->arena, "output_blocks.%d.%d", out - 1, behind));
+        name_map_add(rows, arena_printf(rows->arena, "up_blocks.%d.upsamplers.0", i),
+                     arena_printf(rows->arena, "output_blocks.%d.%d", out - 1, behind));
     }
 }
 
 bool unet_names_original(NameMap *out, Arena *arena, const UnetConfig *cfg)
 {
     const size_t room = COUNT(FIXED) + (size_t)cfg->levels * (4 * ((size_t)cfg->layers + 1) + 2);
-    Rows rows = { .arena = arena, .at = arena_array(arena, room, sizeof(NameRow)) };
+    NameMapRows rows = { .arena = arena, .at = arena_array(arena, room, sizeof(NameRow)) };
     if (!rows.at) return false;
     for (size_t i = 0; i < COUNT(FIXED); i++)
         rows.at[rows.n++] = FIXED[i];

@@ -112,45 +112,30 @@ const WanSpelling WAN_NAMES_SPELLINGS[] = {
 
 /* ---- the VAE's numbered blocks ------------------------------------------------------------- */
 
-/** Rows under construction. */
-typedef struct Rows {
-    Arena *arena;
-    NameRow *at;
-    int n;
-    bool failed;
-} Rows;
-
-static void add(Rows *rows, const char *ours, const char *theirs)
-{
-    if (!ours || !theirs) {
-        rows->failed = true;
-        return;
-    }
-    rows->at[rows->n++] = (NameRow){ ours, theirs };
-}
-
 /* 2.2: the resampling of a level stands behind its residual blocks. */
-static void number_by_level(Rows *rows, int levels, int res_blocks)
+static void number_by_level(NameMapRows *rows, int levels, int res_blocks)
 {
     for (int i = 0; i + 1 < levels; i++) {
-        add(rows, arena_printf(rows->arena, "encoder.down_blocks.%d.downsampler", i),
+        name_map_add(
+            rows, arena_printf(rows->arena, "encoder.down_blocks.%d.downsampler", i),
             arena_printf(rows->arena, "encoder.downsamples.%d.downsamples.%d", i, res_blocks));
-        add(rows, arena_printf(rows->arena, "decoder.up_blocks.%d.upsampler", i),
+        name_map_add(
+            rows, arena_printf(rows->arena, "decoder.up_blocks.%d.upsampler", i),
             arena_printf(rows->arena, "decoder.upsamples.%d.upsamples.%d", i, res_blocks + 1));
     }
 }
 
 /* 2.1: the decoder counts residual blocks and resampling through all levels. */
-static void number_flat(Rows *rows, int levels, int res_blocks)
+static void number_flat(NameMapRows *rows, int levels, int res_blocks)
 {
     int k = 0;
     for (int i = 0; i < levels; i++) {
         for (int j = 0; j <= res_blocks; j++)
-            add(rows, arena_printf(rows->arena, "decoder.up_blocks.%d.resnets.%d", i, j),
-                arena_printf(rows->arena, "decoder.upsamples.%d", k++));
+            name_map_add(rows, arena_printf(rows->arena, "decoder.up_blocks.%d.resnets.%d", i, j),
+                         arena_printf(rows->arena, "decoder.upsamples.%d", k++));
         if (i + 1 < levels)
-            add(rows, arena_printf(rows->arena, "decoder.up_blocks.%d.upsamplers.0", i),
-                arena_printf(rows->arena, "decoder.upsamples.%d", k++));
+            name_map_add(rows, arena_printf(rows->arena, "decoder.up_blocks.%d.upsamplers.0", i),
+                         arena_printf(rows->arena, "decoder.upsamples.%d", k++));
     }
 }
 
@@ -158,7 +143,7 @@ bool wan_names_original_vae(NameMap *out, Arena *arena, int levels, int res_bloc
 {
     const int n_fixed = (int)COUNT(VAE_FIXED), skip = residual ? 0 : 2;
     const size_t room = COUNT(VAE_FIXED) + (size_t)levels * ((size_t)res_blocks + 2);
-    Rows rows = { .arena = arena, .at = arena_array(arena, room, sizeof(NameRow)) };
+    NameMapRows rows = { .arena = arena, .at = arena_array(arena, room, sizeof(NameRow)) };
     if (!rows.at) return false;
     if (residual)
         number_by_level(&rows, levels, res_blocks);

@@ -147,3 +147,11 @@ NamePart name_map_part(const NameMap *map, const char *ours)
     }
     return (NamePart){ 0 };
 }
+
+void name_map_add(NameMapRows *rows, const char *ours, const char *theirs)
+{
+    if (ours && theirs)
+        rows->at[rows->n++] = (NameRow){ ours, theirs };
+    else
+        rows->failed = true;
+}

@@ -19,6 +19,8 @@
 
 #include <stdbool.h>
 
+#include "base/arena.h"
+
 enum { NAME_MAP_TEXT = 512, NAME_MAP_NUMBERS = 4 };
 
 typedef struct NameRow {
@@ -41,6 +43,17 @@ bool name_map_to_theirs(const NameMap *map, const char *ours, char out[NAME_MAP_
 /** Spell the file's name as we do. False: it lacks the prefix, or no row knows it; `out` is then
  *  the name as it was. */
 bool name_map_to_ours(const NameMap *map, const char *theirs, char out[NAME_MAP_TEXT]);
+
+/** A table under construction, for networks whose numbers depend on their configuration. */
+typedef struct NameMapRows {
+    Arena *arena; /**< of the names */
+    NameRow *at;  /**< with room for what is added */
+    int n;
+    bool failed; /**< no memory for a name */
+} NameMapRows;
+
+/** Add a row; NULL is a name that there was no memory for. */
+void name_map_add(NameMapRows *rows, const char *ours, const char *theirs);
 
 /** Which rows of their matrix our name stands for, in parts of its height; of = 0: all. */
 typedef struct NamePart {
