@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/from_image.h"
+#include "engine/weight_values.h"
 #include "memory/process.h"
 
 #define AT(field) offsetof(CommonRequest, field)
@@ -199,6 +200,7 @@ SnugStatus job_prepare(SnugJob *job, SnugError *err)
     job->context = (PipelineContext){ .heap = job->engine->heap,
                                       .arena = &job->arena,
                                       .weights = &job->weights,
+                                      .values = weight_values,
                                       .preview = job->common.preview != NULL };
     SnugStatus status = choose_dtype(job, err);
     if (status == SNUG_OK) status = resume_open(job, err);

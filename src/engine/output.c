@@ -29,7 +29,8 @@ static VideoOptions video_options(const SnugJob *job)
     return (VideoOptions){ .width = job->info.width,
                            .height = job->info.height,
                            .fps = job->info.fps,
-                           .n_frames = job->info.frames };
+                           .n_frames = job->info.frames,
+                           .comment = job->info.shortcut };
 }
 
 /* Pictures go into PNG files, each for itself, or as one array into .npy. */

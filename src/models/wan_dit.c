@@ -33,7 +33,7 @@ static void fill_key_bias(void *context, float *to, int64_t count)
 
 void wan_dit_context(Run *r, const WanDit *m, Tensor text, WanContext *out)
 {
-    *out = (WanContext){ .cached = false };
+    *out = (WanContext){ .cached = false, .residual = NO_TENSOR };
     if (!run_ok(r)) return;
     const int64_t n = text.shape.dim[0];
     if (n > WAN_TEXT_ROWS) {
@@ -407,30 +407,58 @@ static Pass pass_of(Run *r, const WanDit *m, Tensor latent, WanTime time, WanSce
     return p;
 }
 
+/* All blocks, for all branches together. */
+static void run_blocks(Run *r, const Pass *p, Tensor time, int n_branches, Tensor *x,
+                       WanContext *const *contexts)
+{
+    for (int i = 0; i < p->m->cfg.layers; i++) {
+        const Group all = { n_branches, i == 0, x, contexts };
+        run_block(r);
+        block(r, p, i, time, &all);
+        for (int k = 0; k < n_branches; k++)
+            run_tap(r, "dit.block", (int64_t)k * WAN_MAX_LAYERS + i, x[k]);
+    }
+    run_block(r);
+    p->scene->cached = true;
+    for (int k = 0; k < n_branches; k++)
+        if (r->knobs.cache_cross) contexts[k]->cached = true;
+}
+
+/* What went into the blocks is made anew rather than held while they run: it costs one product of
+ * the patches. */
+static void keep_residuals(Run *r, const Pass *p, Tensor latent, int n_branches, const Tensor *x,
+                           WanContext *const *contexts)
+{
+    static const float LESS[2] = { 1.0f, -1.0f };
+    if (!contexts[0]->keep) return;
+    const Tensor in = embed_patches(r, p, latent);
+    for (int k = 0; k < n_branches; k++) {
+        const Tensor both[2] = { x[k], in };
+        contexts[k]->residual = op_combine(r, 2, LESS, both);
+    }
+}
+
 void wan_dit_forward(Run *r, const WanDit *m, Tensor latent, WanTime time, WanScene *scene,
                      int n_branches, WanContext *const *contexts, Tensor *out)
 {
     if (!run_ok(r)) return;
     const Pass p = pass_of(r, m, latent, time, scene);
+    const bool skip = contexts[0]->skip;
     Tensor blocks = NO_TENSOR, head = NO_TENSOR, x[WAN_MAX_BRANCHES];
     embed_time(r, m, time, &blocks, &head);
-    if (m->camera == WAN_CAMERA_INJECT && scene->camera_rows)
+    if (m->camera == WAN_CAMERA_INJECT && scene->camera_rows && !skip)
         wan_dit_camera_keep(r, m, scene, p.tokens, p.chunk);
     for (int k = 0; k < n_branches; k++)
         x[k] = k == 0 ? embed_patches(r, &p, latent) : x[0];
     run_tap(r, "dit.patch", 0, x[0]);
     run_tap(r, "dit.time", 0, blocks);
-    for (int i = 0; i < m->cfg.layers; i++) {
-        const Group all = { n_branches, i == 0, x, contexts };
-        run_block(r);
-        block(r, &p, i, blocks, &all);
+    if (skip) {
         for (int k = 0; k < n_branches; k++)
-            run_tap(r, "dit.block", (int64_t)k * WAN_MAX_LAYERS + i, x[k]);
+            x[k] = op_add(r, x[k], contexts[k]->residual);
+    } else {
+        run_blocks(r, &p, blocks, n_branches, x, contexts);
+        keep_residuals(r, &p, latent, n_branches, x, contexts);
     }
-    run_block(r);
-    scene->cached = true;
-    for (int k = 0; k < n_branches; k++) {
-        if (r->knobs.cache_cross) contexts[k]->cached = true;
+    for (int k = 0; k < n_branches; k++)
         out[k] = project_out(r, &p, x[k], head);
-    }
 }

@@ -58,6 +58,10 @@ typedef struct WanContext {
     Tensor key_bias; /**< [n + 1]: 0, and ln(512 - n) for the padding row */
     bool cached;     /**< k, v below are filled */
     Tensor k[WAN_MAX_LAYERS], v[WAN_MAX_LAYERS];
+    /* Step cache: what the blocks added, taken over from one pass to the next. */
+    bool keep;       /**< a later pass of this branch will take over what this one adds */
+    bool skip;       /**< this pass takes over; for all branches of a call alike */
+    Tensor residual; /**< [T, C], between such passes */
 } WanContext;
 
 /** Camera features of tokens first .. first + count: [count, camera_features], made on demand, so

@@ -16,11 +16,20 @@ typedef struct PipelineKeep {
     const char *names[PIPELINE_MAX_KEPT]; /**< rising by bytes; static */
 } PipelineKeep;
 
+/** Values first .. first + n of a weight, in their order. */
+typedef SnugStatus WeightTake(void *context, int64_t first, int64_t n, const float *values,
+                              SnugError *err);
+/** Reads a weight of a network that was bound, from its file, and hands its values over piece by piece
+ *  as the kernels compute with them; what LoRA files add is left out. */
+typedef SnugStatus WeightValues(Heap *heap, const Weight *weight, WeightTake *take, void *context,
+                                SnugError *err);
+
 /** What a pipeline may use while it prepares. */
 typedef struct PipelineContext {
     Heap *heap;
     Arena *arena;         /**< lives as long as the job is prepared */
     WeightTable *weights; /**< networks are bound here */
+    WeightValues *values; /**< for the few that decide what the recipe does */
     bool preview;         /**< hand out "preview" at each step */
     int64_t keep_every; /**< hand out the state after so many steps, and after the last; 0: never */
     PipelineKeep *keep; /**< to be filled then; NULL: never */
@@ -47,6 +56,9 @@ typedef struct PipelineInfo {
     int latent_width, latent_height, latent_channels;
     const float *latent_rgb; /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
     size_t result_bytes;     /**< what `picture` and writing its result take at most */
+    /** What is left out on purpose ("step cache ..."), for plan, report and the result's metadata: in
+     *  words, one line, and as a member of a JSON object; NULL: nothing. */
+    const char *shortcut, *shortcut_json;
 } PipelineInfo;
 
 struct About;

@@ -123,6 +123,10 @@ static Tensor velocity(Run *r, WanJob *j, WanExpert *e, int i, Tensor input)
                            .split_frames = j->mode == WAN_IMAGE_FIRST_FRAME ? 1 : 0 };
     WanContext *both[2] = { &e->context[0], &e->context[1] };
     Tensor v[2] = { NO_TENSOR, NO_TENSOR };
+    for (int k = 0; k < 2; k++) {
+        both[k]->skip = wan_step_skipped(j, i);
+        both[k]->keep = i + 1 < e->end && wan_step_skipped(j, i + 1);
+    }
     if (j->guided && r->knobs.lock_step)
         wan_dit_forward(r, &e->dit, input, time, &e->scene, 2, both, v);
     else

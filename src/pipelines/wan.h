@@ -24,6 +24,7 @@ typedef struct WanRequest {
     int64_t frames, steps, seed;
     double fps, guidance, guidance_low, shift, boundary;
     const char *loras; /* lines: see lora_option.h */
+    const char *step_cache;
     bool strict_lora;
 } WanRequest;
 
@@ -51,6 +52,12 @@ typedef struct WanSettings {
     const char *negative;
 } WanSettings;
 
+/** Which steps take over what the blocks did the step before (wan_step_cache.c). */
+typedef struct WanStepCache {
+    bool *skip;                     /**< [steps]; NULL: none is skipped */
+    const char *words, *words_json; /**< for PipelineInfo */
+} WanStepCache;
+
 /** Everything a run needs; lives in the job's arena. */
 typedef struct WanJob {
     PipelineContext *context;
@@ -64,6 +71,7 @@ typedef struct WanJob {
     int n_experts;
     LoraSet *loras; /* or NULL */
     Scheduler scheduler;
+    WanStepCache cache;
     WanImageMode mode;
     bool guided;
     bool preview;
@@ -106,6 +114,12 @@ SNUG_MUST_USE SnugStatus wan_open(void **out, PipelineContext *context, WanReque
 void wan_close(void *job);
 /** See Pipeline and about.h. */
 SNUG_MUST_USE SnugStatus wan_about(struct About *about, const char *path, SnugError *err);
+
+/** Decide job->cache, once schedule and experts are known: by --step-cache, and by the weights that
+ *  embed the timesteps, which are read for it. */
+SNUG_MUST_USE SnugStatus wan_step_cache_open(WanJob *job, SnugError *err);
+/** Does step i take over the blocks' part of the step before? Past the last step: false. */
+bool wan_step_skipped(const WanJob *job, int i);
 
 /** Fit the pictures to the video: size, values, what the CLIP network sees (wan_image.c). */
 SNUG_MUST_USE SnugStatus wan_image_prepare(WanJob *job, SnugError *err);

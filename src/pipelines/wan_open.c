@@ -185,6 +185,7 @@ static SnugStatus open_job(WanJob *j, WanKind kind, SnugError *err)
     TRY(fit_camera(j, err));
     TRY(make_schedule(j, err));
     share_steps(j);
+    TRY(wan_step_cache_open(j, err));
     TRY(wan_resume_check(j, err));
     TRY(encode_prompts(j, err));
     return read_noise(j, err);
@@ -208,6 +209,8 @@ static void tell(const WanJob *j, PipelineInfo *info)
                         .latent_width = (int)j->latent_w,
                         .latent_height = (int)j->latent_h,
                         .latent_channels = (int)j->vae.cfg.z,
+                        .shortcut = j->cache.words,
+                        .shortcut_json = j->cache.words_json,
                         .latent_rgb = j->has_latent_rgb ? j->latent_rgb : NULL };
 }
 

@@ -26,6 +26,7 @@ const Option WAN_OPTIONS[] = {
     { { "shift",        SNUG_OPTION_FLOAT, "-1", -1, 100, "S", "time shift of the scheduler; -1: the checkpoint's" }, AT(shift) },
     { { "boundary",     SNUG_OPTION_FLOAT, "-1", -1, 1, "B", "part of the timesteps below which the low-noise expert takes over; -1: the checkpoint's" }, AT(boundary) },
     { { "scheduler",    SNUG_OPTION_TEXT,  NULL, 0, 0, "NAME", "unipc, unipc-orig, euler, dpm++, dpm++-orig; the checkpoint's own if not given" }, AT(scheduler) },
+    { { "step-cache",   SNUG_OPTION_TEXT,  "off", 0, 0, "HOW", "off, or teacache[:THRESHOLD]: steps whose timestep has moved little take over what the blocks did before; faster, another result" }, AT(step_cache) },
     { { "seed",         SNUG_OPTION_INT,   "0", -9.2e18, 9.2e18, "N", "seed of the noise, as torch's CPU generator draws it" }, AT(seed) },
     { { "noise",        SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "initial noise as .npy [C, T, h, w] instead of a seed" }, AT(noise) },
     { { "lora",         SNUG_OPTION_LIST,  NULL, 0, 0, "FILE[:S[:high|low]]", "LoRA file, its strength (1 if not given), and which of two transformers; may be given several times" }, AT(loras) },

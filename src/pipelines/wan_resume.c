@@ -41,6 +41,10 @@ SnugStatus wan_resume_check(const WanJob *j, SnugError *err)
                          "got %lld, the run has steps %d to %d",
                          (long long)j->context->resumed_step, j->scheduler.first + 1,
                          j->scheduler.n);
+    if (wan_step_skipped(j, wan_resume_first(j)))
+        return fault_set(err, FAULT_BAD, checkpoint_path(c), "state", "step",
+                         "the step after %lld needs what the blocks did, which is never kept",
+                         (long long)j->context->resumed_step);
     find_live(j, wan_resume_first(j), live);
     for (int i = 0; i < N_STATE; i++) {
         if (!live[STATE[i].slot]) continue;
@@ -95,13 +99,27 @@ Tensor wan_resume_take(Run *r, WanJob *j, Stepper *stepper)
     return x; /* the last is x */
 }
 
+/* Where the next step takes over what the blocks did before, that would have to be kept, too: as large
+ * as all tokens. The state is kept a little later instead, after the first step that nothing is taken
+ * over from. */
+static bool is_due(const WanJob *j, int done)
+{
+    const int64_t every = j->context->keep_every;
+    if (every <= 0) return false;
+    if (done == j->scheduler.n) return true;
+    if (wan_step_skipped(j, done)) return false;
+    for (int i = done; i > j->scheduler.first; i--) {
+        if (i % every == 0) return true;
+        if (!wan_step_skipped(j, i - 1)) return false; /* it was kept then, if it was due */
+    }
+    return false;
+}
+
 void wan_resume_keep(Run *r, WanJob *j, const Stepper *stepper, int done, Tensor x)
 {
     PipelineKeep *keep = j->context->keep;
     bool live[SLOT_COUNT];
-    const bool due = j->context->keep_every > 0 &&
-                     (done % j->context->keep_every == 0 || done == j->scheduler.n);
-    if (!keep || !due || !run_ok(r)) return;
+    if (!keep || !is_due(j, done) || !run_ok(r)) return;
     find_live(j, done, live);
     *keep = (PipelineKeep){ .step = done };
     for (int i = 0; i < N_STATE; i++)

@@ -110,6 +110,17 @@ class Resume(Case):
         steps = self.check_killed_and_resumed("t2v", 6, checkpoint_every=4)
         self.assertEqual(steps[0], 5)
 
+    def test_a_step_cache_goes_on_with_a_step_that_takes_nothing_over(self):
+        for kind, step in (("step_cache", 7), ("step_cache", 9), ("step_cache_experts", 10)):
+            with self.subTest(kind=kind, step=step):
+                request = dict(step_cache="teacache", steps=16, size="48x32", frames=5, guidance=5)
+                words = ["plan", *self.request(kind, self.path("x.npy"), **request)[1:], "--json"]
+                skipped = json.loads(self.snug(*words).stdout)["step_cache"]["skipped"]
+                self.assertGreater(len(skipped), 2)
+                steps = self.check_killed_and_resumed(kind, step, **request)
+                self.assertEqual(steps[-1], 16)
+                self.assertNotIn(steps[0], skipped)
+
     def test_killed_while_decoding_only_decodes(self):
         self.assertEqual(self.check_killed_and_resumed("ti2v_image", "vae decode"), [])
 

@@ -101,6 +101,9 @@ static inline void request_values(SnugJob *job, Json root)
         CHECK(json_text(root, TEXTS[i], "", &words, NULL) == SNUG_OK);
         request_option(job, TEXTS[i], words);
     }
+    const char *cache = NULL;
+    CHECK(json_text(root, "step_cache", NULL, &cache, NULL) == SNUG_OK);
+    if (cache) request_option(job, "step-cache", cache);
 }
 
 /** The job of a golden folder, without outputs; the caller frees it. */

@@ -1,5 +1,6 @@
 """Whole pipelines: tests/golden/pipelines/<case>/: model folder, request, noise, frames, and what happens inside."""
 
+import copy
 import os
 
 import numpy as np
@@ -113,6 +114,14 @@ CASES = {
         camera=4952,
     ),
 }
+# Coefficients of their own: those of large models say nothing about networks that were never trained.
+FIT = dict(coefficients=[0.01, -0.05, 0.2, 0.5, -0.1], threshold=0.6)
+CASES["step_cache"] = case(
+    "t2v-2.1", 4960, vae_21(4, 4961), size(32, 48, 5, 14), dit=SLIM, teacache=FIT, stored="bfloat16"
+)
+CASES["step_cache_experts"] = case(
+    "t2v-two-experts", 4970, vae_21(4, 4971), size(48, 32, 5, 16), dit=SLIM, boundary=0.8, teacache=FIT, stored="bfloat16"
+)
 for name in ("ti2v", "i2v", "i2v_experts", "i2v_clip", "first_last", "camera", "camera_fun"):
     CASES[name]["stored"] = "bfloat16"  # half as large; computed in f32 all the same
 CASES["t2v"]["request"]["negative"] = None
@@ -125,6 +134,12 @@ CASES["camera"]["request"].update(guidance=3.0, guidance_low=2.5)
 def make_case(folder, plan):
     model = os.path.join(folder, "model")
     tiny_wan.save_model(plan, model)
+    plan = copy.deepcopy(plan)
+    if "teacache" in plan:
+        fit = plan["teacache"]
+        save_json(
+            os.path.join(model, "snug.json"), dict(teacache=fit["coefficients"], teacache_threshold=fit["threshold"])
+        )
     image, latents = None, tiny_wan.draw_noise(plan)
     if tiny_wan.takes_image(plan):
         image = tiny_wan.draw_image(*plan["picture"], plan["seed"])
@@ -150,6 +165,8 @@ def save_camera(plan, folder):
 
 def describe(plan, experts):
     facts = dict(pipeline=tiny_wan.KINDS[plan["kind"]][0], kind=plan["kind"], **plan["request"])
+    if "teacache" in plan:
+        facts.update(step_cache="teacache", skipped=plan["teacache"]["skipped"])
     facts.update(seed=plan["seed"], scheduler=plan["scheduler"], shift=plan["shift"], experts=experts)
     return facts
 

@@ -3,7 +3,7 @@
 A plan has the keys kind (see KINDS), dit, text, vae (configs), scheduler, shift, boundary, tokenizer, seed and
 request (what a user asks for: prompt, negative, width, height, frames, steps, guidance, guidance_low). Kinds that look
 at pictures have a config clip; last_picture is the size of a picture for the last frame, if there is one; kinds with a
-camera have camera, the seed of its path.
+camera have camera, the seed of its path. A plan with teacache (coefficients and threshold) is run with a step cache.
 """
 
 import glob
@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 from transformers import CLIPImageProcessor, CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel
 
 import camera_net
+import step_cache
 import tiny_tokenizer
 from golden import noise, randomise
 
@@ -144,6 +145,11 @@ def load(plan, folder):
         for name in ("transformer", "transformer_2"):
             if getattr(pipe, name) is not None:
                 follow_camera(plan, getattr(pipe, name), os.path.join(folder, name))
+    if "teacache" in plan:
+        pipe.step_cache = step_cache.StepCache(**plan["teacache"])
+        for model in (pipe.transformer, pipe.transformer_2):
+            if model is not None:
+                pipe.step_cache.attach(model)
     return pipe
 
 
@@ -266,6 +272,8 @@ def record(plan, folder, image, latents):
         out[name + ".ids"] = token_ids(pipe, plan["request"][name] or "")
         if name + ".embeds" in out:
             out[name + ".embeds"] = out[name + ".embeds"][: len(out[name + ".ids"])]
+    if "teacache" in plan:
+        plan["teacache"]["skipped"] = pipe.step_cache.skipped
     out.update(timesteps=pipe.scheduler.timesteps, sigmas=pipe.scheduler.sigmas, latents=final)
     return frames.astype(np.float32), out, recorder.experts
 
