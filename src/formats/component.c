@@ -134,6 +134,7 @@ static SnugStatus find_weights(Component *c, const char *variant, const char **o
                                         { "model", "safetensors" },
                                         { "diffusion_pytorch_model", "bin" },
                                         { "pytorch_model", "bin" } };
+    static const char *const VARIANTS[] = { "fp16", "bf16" };
     const size_t first = c->library && strcmp(c->library, "transformers") == 0;
     for (int plain = !variant || !variant[0]; plain <= 1; plain++) {
         for (size_t i = 0; i < COUNT(NAMES); i++) {
@@ -143,6 +144,12 @@ static SnugStatus find_weights(Component *c, const char *variant, const char **o
             return warn(c, err, "has no variant '%.64s'; took %s", variant, file_basename(*out));
         }
     }
+    /* downloaded with nothing but a variant: there is no choice left to make */
+    for (size_t v = 0; v < COUNT(VARIANTS); v++)
+        for (size_t i = 0; i < COUNT(NAMES); i++) {
+            TRY(choose(c, NAMES[i ^ first], VARIANTS[v], out, err));
+            if (*out) return SNUG_OK;
+        }
     return refuse_weights(c, NAMES[first].stem, err);
 }
 

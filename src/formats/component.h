@@ -3,7 +3,8 @@
  * Which weight file? With variant V and stem S ("diffusion_pytorch_model", "model"):
  *     S.V.safetensors | S.safetensors.index.V.json | S.safetensors.V.index.json   then, warned of,
  *     S.safetensors   | S.safetensors.index.json
- * and where there is none of these, the same with ".bin" (pickled; S also "pytorch_model").
+ * and where there is none of these, the same with ".bin" (pickled; S also "pytorch_model"), then the
+ * variants fp16 and bf16 of all of them.
  * Where single file and index both exist, diffusers takes the index and transformers the single
  * file; so do we, with a warning. */
 #ifndef FORMATS_COMPONENT_H

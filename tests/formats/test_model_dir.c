@@ -276,6 +276,9 @@ TEST(component, takes_weights_in_the_order_of_the_reference)
           "pytorch_model.bin.index.json",
           "" },
         { "diffusers", "fp16", { D ".fp16.bin", D ".safetensors" }, D ".fp16.bin", "" },
+        { "diffusers", NULL, { D ".fp16.safetensors" }, D ".fp16.safetensors", "" },
+        { "transformers", NULL, { "model.bf16.safetensors" }, "model.bf16.safetensors", "" },
+        { "diffusers", NULL, { D ".bin", D ".fp16.safetensors" }, D ".bin", "" },
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         Heap *heap = heap_create();
@@ -318,8 +321,8 @@ TEST(component, says_what_is_there_instead)
     refuse(files_path("w2"), &(ComponentHints){ .library = "transformers" }, SNUG_ERR_FILE,
            "no model.safetensors; the folder has other_model.bin");
     (void)files_text("w3/config.json", "{}");
-    (void)files_safetensors("w3/model.fp16.safetensors", A, 2);
-    refuse(files_path("w3"), NULL, SNUG_ERR_FILE, "the folder has model.fp16.safetensors");
+    (void)files_safetensors("w3/model.ema.safetensors", A, 2);
+    refuse(files_path("w3"), NULL, SNUG_ERR_FILE, "the folder has model.ema.safetensors");
     refuse(files_path("w3"), &(ComponentHints){ .variant = "../x" }, SNUG_ERR_ARG, "no plain name");
     refuse(files_path("absent"), NULL, SNUG_ERR_FILE, "no such folder");
     (void)files_text("w4/x", "");
