@@ -172,10 +172,11 @@ SCALES = {
 def scaled(model, scale):
     """A copy of a model's description at another scale ("full" is as published)."""
     model = copy.deepcopy(model)
+    tables = model.get("scales", SCALES)
     for name, part in model["parts"].items():
         if scale == "full":
             break
-        part.update(SCALES[scale]["transformer" if name == "transformer_2" else name])
+        part.update(tables[scale]["transformer" if name == "transformer_2" and tables is SCALES else name])
         if "decoder_base_dim" in part:
             part["decoder_base_dim"] = part["base_dim"] * 3 // 2
         if part.get("image_dim"):

@@ -43,7 +43,7 @@ def fits(dtype, shape):
     return len(shape) == 2 and shape[1] % BLOCKS[dtype][1] == 0
 
 
-def _size(entry):
+def entry_size(entry):
     if entry.dtype in SIZES:
         return entry_bytes(entry)
     _, n_values, n_bytes, _, _ = BLOCKS[entry.dtype]
@@ -80,12 +80,12 @@ def write(path, entries, metadata, sparse=False):
         number = PLAIN[entry.dtype] if entry.dtype in PLAIN else BLOCKS[entry.dtype][0]
         dims = struct.pack(f"<I{len(entry.shape)}Q", len(entry.shape), *reversed(entry.shape))
         head.append(_string(entry.name) + dims + struct.pack("<IQ", number, at))
-        at += -(-_size(entry) // ALIGNMENT) * ALIGNMENT
+        at += -(-entry_size(entry) // ALIGNMENT) * ALIGNMENT
     head = b"".join(head)
     with _Place(path) as file:
         file.write(head + bytes(-len(head) % ALIGNMENT))
         for entry in entries:
-            size, fill = _size(entry), -_size(entry) % ALIGNMENT
+            size, fill = entry_size(entry), -entry_size(entry) % ALIGNMENT
             if sparse:
                 file.seek(size + fill, os.SEEK_CUR)
                 continue

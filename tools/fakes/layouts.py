@@ -4,8 +4,9 @@ single files for ComfyUI (safetensors or GGUF)."""
 import json
 import os
 import shutil
+import struct
 
-from . import configs, four_bit, gguf, names, networks, writers
+from . import configs, four_bit, gguf, image_layouts, images, names, networks, writers
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOKENIZER = os.path.join(ROOT, "models", "demo", "tokenizer")
@@ -25,7 +26,12 @@ def write_json(path, value):
 def class_of(config):
     """The class a config.json belongs to; None when it is not known here."""
     name = config.get("_class_name") or (config.get("architectures") or [None])[0]
-    by_type = {"umt5": "UMT5EncoderModel", "t5": "T5EncoderModel", "clip_vision_model": "CLIPVisionModel"}
+    by_type = {
+        "umt5": "UMT5EncoderModel",
+        "t5": "T5EncoderModel",
+        "clip_text_model": "CLIPTextModel",
+        "clip_vision_model": "CLIPVisionModel",
+    }
     return name or by_type.get(config.get("model_type"))
 
 
@@ -34,45 +40,100 @@ class Folder:
 
     def __init__(self, path, values, options, say):
         self.path, self.values, self.options, self.say = path, values, options, say
+        self.size, self.measuring = 0, False
+
+    FOUR_BIT, TORCH_DTYPES = FOUR_BIT, TORCH_DTYPES
 
     def entries(self, rows, dtype, quantised=None, rename=None, salt=""):
         """quantised(name, shape): stored in 4 bits; what is left then is bf16. Values hang on salt and the name before
         it is renamed, so that both layouts hold the same ones; salt makes experts differ."""
         plain = "BF16" if quantised else dtype
         out = []
-        for name, shape, mean, deviation in rows:
+        for name, shape, mean, deviation, *parts in rows:
             key, name = f"{salt}.{name}", rename(name) if rename else name
-            if quantised and quantised(name, shape):
+            if isinstance(deviation, str):
+                out.append(self._whole_numbers(name, shape, mean, deviation))
+            elif quantised and quantised(name, shape):
                 out += four_bit.entries(self.values, key, name, shape, deviation, dtype, self.options.nested)
+            elif parts:
+                out.append(self._joined(salt, name, plain, shape, mean, deviation, parts[0]))
             else:
                 out.append(self._entry(key, name, plain, shape, mean, deviation))
         return out
 
+    def gguf_entries(self, rows, dtype, rename, salt, keep=()):
+        made = []
+        for name, shape, mean, deviation, *_ in rows:
+            key, name = f"{salt}.{name}", rename(name) if rename else name
+            if gguf.fits(dtype, shape) and not any(word in name for word in keep):
+                made.append(gguf.quantised(self.values, key, name, dtype, shape, deviation))
+            else:
+                plain = "F16" if len(shape) == 2 else "F32"
+                made.append(self._entry(key, name, plain, shape, mean, deviation))
+        return made
+
     def _entry(self, key, name, dtype, shape, mean, deviation):
-        size = writers.entry_bytes(writers.Entry(name, dtype, shape, None))
+        size = self.entry_bytes(writers.Entry(name, dtype, shape, None))
         return writers.Entry(name, dtype, shape, lambda: self.values.pieces(key, dtype, size, mean, deviation))
 
+    def _joined(self, salt, name, dtype, shape, mean, deviation, parts):
+        """The values of several tensors, one after the other."""
+        each = [self._entry(f"{salt}.{key}", key, dtype, part, mean, deviation) for key, part in parts]
+        return writers.Entry(name, dtype, shape, lambda: (piece for entry in each for piece in entry.pieces()))
+
+    @staticmethod
+    def _whole_numbers(name, shape, value, kind):
+        numbers = images.window_index(value) if kind == images.WINDOW_INDEX else [value]
+        data = struct.pack(f"<{len(numbers)}q", *numbers)
+        return writers.Entry(name, "I64", shape, lambda: [data])
+
+    entry_bytes = staticmethod(writers.entry_bytes)
+
+    @property
+    def quantised_config(self):
+        return lambda config, kind: quantised_config(config, kind, self.options.nested)
+
+    # While `measuring` nothing is written, only counted.
+
     def weights(self, name, stem, entries, shards=1):
-        folder = os.path.join(self.path, name)
-        self._told(name, entries)
-        writers.sharded(folder, stem, entries, shards, self.options.sparse)
+        if self._counted(name, entries):
+            writers.sharded(os.path.join(self.path, name), stem, entries, shards, self.options.sparse)
 
     def archive(self, name, entries):
-        self._told(name, entries)
-        writers.torch_archive(os.path.join(self.path, name), entries, self.options.sparse)
+        if self._counted(name, entries):
+            writers.torch_archive(os.path.join(self.path, name), entries, self.options.sparse)
 
-    def _told(self, name, entries):
-        size = sum(writers.entry_bytes(e) for e in entries)
-        self.say(f"{name or '.'}: {len(entries)} tensors, {size / 1e9:.3f} GB")
+    def gguf(self, folder, name, entries, metadata):
+        if self._counted(folder, entries):
+            gguf.write(os.path.join(self.path, folder, name), entries, metadata, self.options.sparse)
+
+    def _counted(self, name, entries):
+        size = sum(map(gguf.entry_size, entries))
+        self.size += size
+        if not self.measuring:
+            self.say(f"{name or '.'}: {len(entries)} tensors, {size / 1e9:.3f} GB")
+        return not self.measuring
+
+    def files(self, name, texts):
+        """A folder of small files."""
+        if self.measuring:
+            return
+        os.makedirs(os.path.join(self.path, name), exist_ok=True)
+        for file, text in texts.items():
+            with open(os.path.join(self.path, name, file), "wb") as f:
+                f.write(text if isinstance(text, bytes) else text.encode())
 
     def tokenizer(self, name):
+        if self.measuring:
+            return
         to = os.path.join(self.path, name)
         os.makedirs(to, exist_ok=True)
         for file in os.listdir(TOKENIZER):
             shutil.copyfile(os.path.join(TOKENIZER, file), os.path.join(to, file))
 
     def json(self, name, value):
-        write_json(os.path.join(self.path, name), value)
+        if not self.measuring:
+            write_json(os.path.join(self.path, name), value)
 
 
 # ---- diffusers ------------------------------------------------------------------------------------------------------
@@ -132,6 +193,8 @@ def write_part(out, name, config, model):
     elif kind == "CLIPVisionModel":
         out.weights(name, "model", out.entries(networks.clip_vision(config), o.clip))
         out.json(f"{place}config.json", dict(config, torch_dtype=TORCH_DTYPES[o.clip]))
+    elif kind in image_layouts.CLASSES:
+        image_layouts.write_part(out, name, config, kind, model)
     else:
         raise SystemExit(f"fake_checkpoint: {name or 'config.json'}: class {kind} is not known here")
 
@@ -244,24 +307,12 @@ def original(out, model):
 NOT_IN_BLOCKS = ("modulation", "patch_embedding.", "text_embedding.", "time_projection.", "time_embedding.", "img_emb.", "head.")
 
 
-def _gguf_entries(out, rows, dtype, rename, salt, keep=()):
-    made = []
-    for name, shape, mean, deviation in rows:
-        key, name = f"{salt}.{name}", rename(name)
-        if gguf.fits(dtype, shape) and not any(word in name for word in keep):
-            made.append(gguf.quantised(out.values, key, name, dtype, shape, deviation))
-        else:
-            plain = "F16" if len(shape) == 2 else "F32"
-            made.append(out._entry(key, name, plain, shape, mean, deviation))
-    return made
-
-
 def _single_dit(out, stem, rows, salt):
     o = out.options
     if o.dit in gguf.BLOCKS:
-        entries = _gguf_entries(out, rows, o.dit, names.wan_dit, salt, NOT_IN_BLOCKS)
+        entries = out.gguf_entries(rows, o.dit, names.wan_dit, salt, NOT_IN_BLOCKS)
         metadata = {"general.architecture": "wan", "general.quantization_version": 2}
-        gguf.write(os.path.join(out.path, "diffusion_models", f"{stem}-{o.dit}.gguf"), entries, metadata, o.sparse)
+        out.gguf("diffusion_models", f"{stem}-{o.dit}.gguf", entries, metadata)
     else:
         out.weights("diffusion_models", f"{stem}_{o.dit.lower()}", out.entries(rows, o.dit, None, names.wan_dit, salt))
 
@@ -287,10 +338,9 @@ def _words():
 def _single_text(out, config):
     o, rows = out.options, networks.umt5(config)
     if o.text in gguf.BLOCKS:
-        entries = _gguf_entries(out, rows, o.text, names.umt5_gguf, "")
+        entries = out.gguf_entries(rows, o.text, names.umt5_gguf, "")
         metadata = dict({"general.architecture": "t5encoder"}, **_words())
-        path = os.path.join(out.path, "text_encoders", f"umt5-xxl-encoder-{o.text}.gguf")
-        gguf.write(path, entries, metadata, o.sparse)
+        out.gguf("text_encoders", f"umt5-xxl-encoder-{o.text}.gguf", entries, metadata)
         return
     with open(os.path.join(TOKENIZER, "spiece.model"), "rb") as file:
         model = file.read()

@@ -10,12 +10,12 @@ import os
 import struct
 import zlib
 
-SIZES = {"F32": 4, "BF16": 2, "F16": 2, "U8": 1}
+SIZES = {"I64": 8, "F32": 4, "BF16": 2, "F16": 2, "U8": 1}
 
 # pieces() gives the tensor's bytes bit by bit; small: what a reader of headers needs too
 Entry = collections.namedtuple("Entry", "name dtype shape pieces small", defaults=(False,))
 
-ORDER = ("F32", "BF16", "F16", "U8")  # as the safetensors package sorts them
+ORDER = ("I64", "F32", "BF16", "F16", "U8")  # as the safetensors package sorts them
 
 
 def entry_bytes(entry):
@@ -92,7 +92,7 @@ def sharded(folder, stem, entries, n_shards, sparse=False):
 
 # ---- torch.save -----------------------------------------------------------------------------------------------------
 
-STORAGES = {"F32": "FloatStorage", "BF16": "BFloat16Storage", "F16": "HalfStorage", "U8": "ByteStorage"}
+STORAGES = {"I64": "LongStorage", "F32": "FloatStorage", "BF16": "BFloat16Storage", "F16": "HalfStorage", "U8": "ByteStorage"}
 
 
 def _text(s):

@@ -15,14 +15,23 @@ import torch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
-from fakes import configs, names, networks  # noqa: E402
+from fakes import configs, image_configs, image_names, images, names, networks  # noqa: E402
 
 CLASSES = {
     "WanTransformer3DModel": (networks.wan_dit, "diffusers"),
     "AutoencoderKLWan": (networks.wan_vae, "diffusers"),
     "UMT5EncoderModel": (networks.umt5, "transformers"),
     "CLIPVisionModel": (networks.clip_vision, "transformers"),
+    "FluxTransformer2DModel": (images.flux, "diffusers"),
+    "UNet2DConditionModel": (images.unet, "diffusers"),
+    "ControlNetModel": (images.controlnet, "diffusers"),
+    "AutoencoderKL": (images.autoencoder_kl, "diffusers"),
+    "CLIPTextModel": (images.clip_text, "transformers"),
+    "CLIPTextModelWithProjection": (images.clip_text, "transformers"),
+    "T5EncoderModel": (networks.umt5, "transformers"),
 }
+CONFIGS = {"T5EncoderModel": "T5Config", "UMT5EncoderModel": "UMT5Config", "CLIPVisionModel": "CLIPVisionConfig",
+           "CLIPTextModel": "CLIPTextConfig", "CLIPTextModelWithProjection": "CLIPTextConfig"}  # fmt: skip
 # sizes in spec sheets of the published files
 PARAMETERS = {
     "ti2v-5b": {"transformer": 4_999_787_712},
@@ -34,6 +43,12 @@ PARAMETERS = {
     "umt5-xxl": {"text_encoder": 5_680_910_336},
     "vae-2.1": {"vae": 126_892_531},
     "vae-2.2": {"vae": 704_688_668},
+    "flux-dev": {"transformer": 11_901_408_320, "text_encoder": 123_060_480, "text_encoder_2": 4_762_310_656,
+                 "vae": 83_819_683},
+    "flux-fill": {"transformer": 11_902_391_360},
+    "flux-schnell": {"transformer": 11_891_178_560},
+    "sdxl": {"unet": 2_567_463_684, "text_encoder_2": 694_659_840, "vae": 83_653_863},
+    "controlnet-canny": {"": 1_251_014_160},
 }
 
 
@@ -50,10 +65,8 @@ def reference(kind, config):
     with torch.device("meta"):
         if CLASSES[kind][1] == "diffusers":
             model = getattr(diffusers, kind)(**config)
-        elif kind == "UMT5EncoderModel":
-            model = transformers.UMT5EncoderModel(transformers.UMT5Config(**config))
         else:
-            model = transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**config))
+            model = getattr(transformers, kind)(getattr(transformers, CONFIGS[kind])(**config))
     return {name: tuple(t.shape) for name, t in model.state_dict().items()}
 
 
@@ -72,8 +85,9 @@ def check_part(title, config):
     ours = {row[0]: row[1] for row in CLASSES[kind][0](config)}
     theirs = reference(kind, config)
     theirs.pop("encoder.embed_tokens.weight", None)  # tied
-    if kind == "CLIPVisionModel" and not any(k.startswith("vision_model.") for k in theirs):
-        theirs = {"vision_model." + k: v for k, v in theirs.items()}  # transformers 5 adds it when saving
+    prefix = {"CLIPVisionModel": "vision_model.", "CLIPTextModel": "text_model."}.get(kind, "")
+    if not any(k.startswith(prefix) for k in theirs):
+        theirs = {prefix + k: v for k, v in theirs.items()}  # transformers 5 adds it when saving
     return same(title, ours, theirs)
 
 
@@ -88,12 +102,15 @@ def check_names():
     from diffusers.loaders import single_file_utils as single
 
     good = True
-    for name, model in configs.MODELS.items():
+    for name, model in {**configs.MODELS, **image_configs.MODELS}.items():
         for part, config in model["parts"].items():
+            if config.get("_class_name") == "BiRefNet":
+                good &= check_birefnet(name, config)
+                continue
             good &= check_part(f"{name}/{part}", config)
         for part, want in PARAMETERS.get(name, {}).items():
             rows = CLASSES[model["parts"][part].get("_class_name") or model["parts"][part]["architectures"][0]][0]
-            got = count(rows(model["parts"][part], *([model.get("camera")] if part.startswith("transf") else [])))
+            got = count(rows(model["parts"][part], *([True] if model.get("camera") and part.startswith("transf") else [])))
             good &= got == want
             print(f"{'ok  ' if got == want else 'FAIL'} {name}/{part}: {got} parameters, published {want}")
     for name in ("ti2v-5b", "i2v-a14b", "i2v-14b"):
@@ -103,6 +120,48 @@ def check_names():
     config = configs.VAE_21
     good &= check_original("vae-2.1", config, lambda name: names.wan_vae(name, configs.VAE_21), networks.wan_vae,
                            single.convert_wan_vae_to_diffusers)  # fmt: skip
+    return good
+
+
+def check_birefnet(name, config):
+    """The module is not packaged: what is known of the published file (ZhengPeng7/BiRefNet, f16)."""
+    rows = images.birefnet(config)
+    size = sum(count([row]) * (8 if isinstance(row[3], str) else 2) for row in rows)
+    if config["embed_dim"] != 192:
+        return True
+    good = len(rows) == 754 and size == 444_386_812
+    print(f"{'ok  ' if good else 'FAIL'} {name}: {len(rows)} tensors, {size} bytes in f16, published 754 and 444386812")
+    return good
+
+
+def check_image_files():
+    """Single files become the folder's tensors again by diffusers' own converters."""
+    from diffusers import AutoencoderKL, FluxTransformer2DModel, StableDiffusionXLPipeline
+    from safetensors.torch import load_file
+
+    good = True
+    with tempfile.TemporaryDirectory() as top:
+        at = {}
+        for name, layout in (("flux-dev", "diffusers"), ("flux-dev", "original"), ("sdxl", "original")):
+            at[name, layout] = os.path.join(top, name + layout)
+            # the converter knows one width only
+            wide = ["--set=transformer.num_attention_heads=24", "--set=transformer.num_layers=1", "--set=transformer.num_single_layers=1"]
+            make(at[name, layout], name, "--layout", layout, *(wide if name == "flux-dev" else []))
+        folder, files = at["flux-dev", "diffusers"], at["flux-dev", "original"]
+        for part, kind, file in (("transformer", FluxTransformer2DModel, "flux1-dev"), ("vae", AutoencoderKL, "ae")):
+            net = kind.from_single_file(
+                os.path.join(files, file + ".safetensors"), config=os.path.join(folder, part), torch_dtype=torch.bfloat16
+            )
+            want = load_file(os.path.join(folder, part, "diffusion_pytorch_model.safetensors"))
+            got = net.state_dict()
+            equal = want.keys() == got.keys() and all(torch.equal(want[k], got[k]) for k in want)
+            print(f"{'ok  ' if equal else 'FAIL'} diffusers reads {file}: the folder's {len(want)} tensors")
+            good &= equal
+        make(os.path.join(top, "sdxl"), "sdxl", "--set", "unet.sample_size=64")
+        pipe = StableDiffusionXLPipeline.from_single_file(
+            os.path.join(at["sdxl", "original"], "sd_xl_base_1.0.safetensors"), config=os.path.join(top, "sdxl")
+        )
+        print("ok   diffusers reads the single file of", type(pipe).__name__)
     return good
 
 
@@ -152,4 +211,4 @@ def check_four_bit(tensors):
 
 
 if __name__ == "__main__":
-    sys.exit(0 if check_names() & check_files() else 1)
+    sys.exit(0 if check_names() & check_files() & check_image_files() else 1)
