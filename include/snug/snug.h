@@ -78,8 +78,9 @@ typedef enum SnugOptionKind {
     SNUG_OPTION_FLOAT,
     SNUG_OPTION_SIZE, /**< WIDTHxHEIGHT [px] */
     SNUG_OPTION_FLAG,
-    SNUG_OPTION_SWITCH, /**< a word; given without one it means "on" */
-    SNUG_OPTION_LIST    /**< texts; each setting adds one, an empty one clears the list */
+    SNUG_OPTION_SWITCH,  /**< a word; given without one it means "on" */
+    SNUG_OPTION_PICTURE, /**< a path, or the file itself: "data:image/png;base64,..." */
+    SNUG_OPTION_LIST     /**< texts; each setting adds one, an empty one clears the list */
 } SnugOptionKind;
 
 /** One option of a job: the same row makes the flag, the job field, the range check and the help. */
@@ -117,6 +118,17 @@ SNUG_API const char *snug_job_pipeline(const SnugJob *job);
 /** Set an option by name; the text is copied. SNUG_ERR_ARG names the range. */
 SNUG_API SNUG_MUST_USE SnugStatus snug_job_set(SnugJob *job, const char *option, const char *value,
                                                SnugError *err);
+/** Set options from a JSON object. Its fields are named as the options, with '_' or '-'; strings, numbers,
+ *  true and false, arrays for lists; null leaves an option alone. Pictures: a path, base64, or a data
+ *  URL. What is not known, of the wrong type or out of range is an error that names file and field;
+ *  fields before it are set.
+ *  @param name   of the text in messages
+ *  @param paths  false: refuse paths, for requests from elsewhere
+ *  @return SNUG_ERR_FILE: something is wrong with the text; SNUG_ERR_MEMORY */
+SNUG_API SNUG_MUST_USE SnugStatus snug_job_set_json(SnugJob *job, const char *text, size_t n,
+                                                    const char *name, bool paths, SnugError *err);
+/** The same from a file of at most 16 MiB; paths are taken. */
+SNUG_API SNUG_MUST_USE SnugStatus snug_job_set_file(SnugJob *job, const char *path, SnugError *err);
 /** Stop the job's run at the next operation. Any thread, also a signal handler. */
 SNUG_API void snug_job_cancel(SnugJob *job);
 /** NULL is fine; frees nothing of its plans. */

@@ -172,7 +172,9 @@ static int read_config(Settings *s)
             break;
         }
         *equals = '\0';
-        code = add(s, trim(text), trim(equals + 1), FROM);
+        const char *name = trim(text);
+        if (strcmp(name, "AUTO_UNLOAD_DEFAULT") == 0) name = "auto-unload";
+        code = add(s, name, trim(equals + 1), FROM);
     }
     (void)fclose(file);
     return code;
@@ -180,9 +182,12 @@ static int read_config(Settings *s)
 
 extern char **environ;
 
-/* SNUG_RAM=8GiB is --ram 8GiB; SNUG_GUIDANCE_LOW is --guidance-low. */
+/* SNUG_RAM=8GiB is --ram 8GiB; SNUG_GUIDANCE_LOW is --guidance-low. AUTO_UNLOAD_DEFAULT is what services
+ * before this one read; SNUG_AUTO_UNLOAD counts over it. */
 static int read_environment(Settings *s)
 {
+    const char *unload = getenv("AUTO_UNLOAD_DEFAULT");
+    if (unload && add(s, "auto-unload", unload, "AUTO_UNLOAD_DEFAULT") != 0) return 1;
     for (char **e = environ; *e; e++) {
         const char *equals = strchr(*e, '=');
         if (strncmp(*e, "SNUG_", 5) != 0 || !equals || strncmp(*e, "SNUG_CONFIG=", 12) == 0)
@@ -265,12 +270,35 @@ static bool is_overruled(const Settings *s, int i)
     return false;
 }
 
+/* The last value of an option of the command line, or NULL. */
+static const char *given(const Settings *s, const char *name)
+{
+    for (int i = s->n - 1; i >= 0; i--)
+        if (strcmp(s->at[i].name, name) == 0 && strcmp(s->at[i].from, "command line") == 0)
+            return s->at[i].value;
+    return NULL;
+}
+
+/* Where a job comes from, not what it asks for. */
+static bool is_source(const char *name)
+{
+    return strcmp(name, "from-image") == 0 || strcmp(name, "job") == 0;
+}
+
 static int apply_to_job(const Settings *s, SnugJob *job, const char *pipeline)
 {
     SnugError err = { { 0 } };
-    for (int i = 0; i < s->n; i++) {
+    const char *file = given(s, "job");
+    for (int i = 0; i <= s->n; i++) {
+        const bool flags = i == s->n || strcmp(s->at[i].from, "command line") == 0;
+        if (file && flags) { /* over the environment, under the flags */
+            const SnugStatus status = snug_job_set_file(job, file, &err);
+            if (status != SNUG_OK) return cli_fail(status, &err);
+            file = NULL;
+        }
+        if (i == s->n) break;
         const Setting *at = &s->at[i];
-        if (is_engine_flag(at->name) || strcmp(at->name, "from-image") == 0) continue;
+        if (is_engine_flag(at->name) || is_source(at->name)) continue;
         /* What other commands and tests keep in the environment or the file is not our mistake. */
         if (strcmp(at->from, "command line") != 0 && !job_has(pipeline, at->name)) continue;
         if (is_list(pipeline, at->name) && is_overruled(s, i)) continue;
@@ -293,15 +321,6 @@ static SnugStatus open_engine(SnugEngine **engine, const SnugEngineOptions *opti
         o.profile_optional = true;
     }
     return snug_engine_open(engine, &o, err);
-}
-
-/* The last value of an option of the command line, or NULL. */
-static const char *given(const Settings *s, const char *name)
-{
-    for (int i = s->n - 1; i >= 0; i--)
-        if (strcmp(s->at[i].name, name) == 0 && strcmp(s->at[i].from, "command line") == 0)
-            return s->at[i].value;
-    return NULL;
 }
 
 static SnugStatus create_job(SnugJob **job, SnugEngine *engine, const char *pipeline,
@@ -379,6 +398,11 @@ void cli_help_pipeline(const char *command, const char *pipeline)
     help_row("from-image", "FILE",
              "begin with the options that made this picture; what else is given counts over them",
              NULL);
+    help_row(
+        "job", "FILE",
+        "options from a JSON object: fields as the options' names, pictures as paths or base64; "
+        "flags count over them",
+        NULL);
     for (int i = 0; i < N_SWITCHES; i++)
         help_row(SWITCHES[i].name, SWITCHES[i].value_name, SWITCHES[i].help, NULL);
     (void)printf("\nEvery option may also come from SNUG_NAME in the environment or from the\n"

@@ -47,6 +47,7 @@ struct SnugJob {
     void *request;       /* the pipeline's struct */
     CommonRequest common;
     PlanConstraints constraints;
+    const char *source;          /* the job file, or NULL; lives in request_arena */
     struct JobSetting *settings; /* what was set, in order; lives in request_arena */
     atomic_bool cancel;
     int version; /* counts snug_job_set: a plan belongs to one */

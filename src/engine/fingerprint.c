@@ -159,6 +159,7 @@ static SnugStatus value_text(const Option *o, const void *request, Arena *arena,
         *out = *(const bool *)at ? "true" : "false";
         break;
     case SNUG_OPTION_PATH:
+    case SNUG_OPTION_PICTURE:
         *out = "";
         if (!*text) break;
         /* what lies nowhere may be words: --camera pan-left */

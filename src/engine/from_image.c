@@ -6,8 +6,23 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/sha256.h"
 #include "media/png_text.h"
 #include "pipelines/infotext.h"
+#include "pipelines/picture_option.h"
+
+/* A picture inside the value would make every result carry it. */
+static const char *kept_value(Arena *arena, const char *value)
+{
+    if (!picture_option_inline(value)) return arena_text(arena, value, strlen(value));
+    Sha256 sha;
+    unsigned char digest[SHA256_BYTES];
+    char text[SHA256_TEXT];
+    sha256_init(&sha);
+    sha256_add(&sha, value, strlen(value));
+    sha256_end(&sha, digest);
+    return arena_printf(arena, "inline:sha256=%s", sha256_text(digest, text));
+}
 
 SnugStatus from_image_note(SnugJob *job, const char *name, const char *value, SnugError *err)
 {
@@ -19,7 +34,7 @@ SnugStatus from_image_note(SnugJob *job, const char *name, const char *value, Sn
         *at = arena_take(arena, sizeof **at);
         if (*at) (*at)->name = arena_text(arena, name, strlen(name));
     }
-    if (*at) (*at)->value = arena_text(arena, value, strlen(value));
+    if (*at) (*at)->value = kept_value(arena, value);
     if (*at && (*at)->name && (*at)->value) return SNUG_OK;
     return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
 }

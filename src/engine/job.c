@@ -207,6 +207,7 @@ SnugStatus job_prepare(SnugJob *job, SnugError *err)
     if (status == SNUG_OK)
         status = job->pipeline->open(&job->prepared, &job->context, job->request, &job->info, err);
     if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* what is opened here was named as input */
+    if (status != SNUG_OK && job->source) status = error_wrap(err, status, "%s: ", job->source);
     if (status == SNUG_OK) status = list_units(job, err);
     if (status == SNUG_OK) look_at_cache(job);
     if (status != SNUG_OK) job_unprepare(job);

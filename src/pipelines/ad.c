@@ -256,11 +256,15 @@ static void ad_recipe(Run *r, void *self)
     if (j->last_step == 3) draw_composite(r, j);
 }
 
+/* Names of the service's requests that are not those of options. */
+static const PipelineField FIELDS[] = { { "font_name", "font" }, { NULL, NULL } };
+
 const Pipeline PIPELINE_AD = { .name = "ad",
                                .summary = "advertisement: product, background and letters "
                                           "(FLUX.1, SDXL with ControlNet, BiRefNet)",
                                .options = AD_OPTIONS,
                                .request_bytes = sizeof(AdRequest),
+                               .fields = FIELDS,
                                .open = ad_open,
                                .recipe = ad_recipe,
                                .close = ad_close };

@@ -2,13 +2,14 @@
  * are given. Reads headers, small files and pictures. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "media/image_read.h"
 #include "media/png.h"
 #include "media/resize.h"
 #include "pipelines/ad.h"
+#include "pipelines/picture_option.h"
 
 /* ---- the request ------------------------------------------------------------------------------ */
 
@@ -91,13 +92,13 @@ static SnugStatus check_request(AdJob *j, SnugError *err)
 
 /* ---- pictures --------------------------------------------------------------------------------- */
 
-static SnugStatus read_square(const AdJob *j, const char *path, int channels, Image *out,
-                              SnugError *err)
+static SnugStatus read_square(const AdJob *j, const char *option, const char *value, int channels,
+                              Image *out, SnugError *err)
 {
-    TRY(image_read_file(out, j->context->heap, path, channels, NULL, err));
+    TRY(picture_option_read(out, j->context->heap, option, value, channels, err));
     if (out->width == j->side && out->height == j->side) return SNUG_OK;
-    return error_set(err, SNUG_ERR_ARG, "%s is %dx%d: results of a step are %dx%d here (--size)",
-                     path, out->width, out->height, j->side, j->side);
+    return error_set(err, SNUG_ERR_ARG, "--%s is %dx%d: results of a step are %dx%d here (--size)",
+                     option, out->width, out->height, j->side, j->side);
 }
 
 /* Without a product a white picture is cut out and drawn in, as the service does. */
@@ -105,8 +106,8 @@ static SnugStatus read_product(AdJob *j, SnugError *err)
 {
     enum { BLANK_PX = 512 };
     if (j->request->input_image)
-        return image_read_file(&j->product, j->context->heap, j->request->input_image, 3, NULL,
-                               err);
+        return picture_option_read(&j->product, j->context->heap, "input-image",
+                                   j->request->input_image, 3, err);
     TRY(image_init(&j->product, j->context->heap, BLANK_PX, BLANK_PX, 3, err));
     memset(j->product.pixels, 255, image_bytes(BLANK_PX, BLANK_PX, 3));
     return SNUG_OK;
@@ -131,8 +132,10 @@ static SnugStatus read_pictures(AdJob *j, SnugError *err)
     const AdRequest *q = j->request;
     const bool letters = j->first_step <= 2 && j->last_step == 3;
     if (j->first_step == 1) TRY(read_product(j, err));
-    if (j->first_step > 1) TRY(read_square(j, q->step1_image, 3, &j->background, err));
-    if (j->first_step > 2) TRY(read_square(j, q->step2_image, 4, &j->letters_cut, err));
+    if (j->first_step > 1)
+        TRY(read_square(j, "step1-image", q->step1_image, 3, &j->background, err));
+    if (j->first_step > 2)
+        TRY(read_square(j, "step2-image", q->step2_image, 4, &j->letters_cut, err));
     if (letters) TRY(draw_guide(j, err));
     if (j->first_step > 1 && !letters) return SNUG_OK;
     const size_t n = (size_t)j->look * (size_t)j->look * 3;
@@ -250,6 +253,17 @@ static SnugStatus open_jobs(AdJob *j, PipelineInfo *info, SnugError *err)
 
 /* ---- all of it -------------------------------------------------------------------------------- */
 
+/* Drawn once for a job: planning, running and what the result says go by the same. */
+static SnugStatus draw_seed(AdRequest *q, SnugError *err)
+{
+    uint32_t drawn;
+    if (q->seed != OPTION_RANDOM) return SNUG_OK;
+    if (getrandom(&drawn, sizeof drawn, 0) != (ssize_t)sizeof drawn)
+        return error_set(err, SNUG_ERR_IO, "the system gave no random seed: give one (--seed)");
+    q->seed = drawn;
+    return SNUG_OK;
+}
+
 /* Pictures between networks, and what resizing, filtering and writing take beside them. */
 static size_t pictures_bytes(const AdJob *j)
 {
@@ -288,6 +302,7 @@ SnugStatus ad_open(void **out, PipelineContext *context, void *request, Pipeline
     if (!j) return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
     j->context = context;
     j->request = request;
+    TRY(draw_seed(request, err));
     const SnugStatus status = open_job(j, info, err);
     if (status == SNUG_OK)
         *out = j;

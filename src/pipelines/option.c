@@ -28,6 +28,7 @@ static SnugStatus refuse(const Option *o, const char *value, SnugError *err)
     case SNUG_OPTION_TEXT:
     case SNUG_OPTION_SWITCH:
     case SNUG_OPTION_PATH:
+    case SNUG_OPTION_PICTURE:
     default:
         return error_set(err, SNUG_ERR_ARG, "--%s: needs a value", p->name);
     }
@@ -36,6 +37,11 @@ static SnugStatus refuse(const Option *o, const char *value, SnugError *err)
 static bool parse_int(const SnugOption *p, const char *value, int64_t *out)
 {
     char *end;
+    if (p->default_text && strcmp(p->default_text, OPTION_RANDOM_WORD) == 0 &&
+        strcmp(value, OPTION_RANDOM_WORD) == 0) {
+        *out = OPTION_RANDOM;
+        return true;
+    }
     errno = 0;
     const long long v = strtoll(value, &end, 10);
     if (errno || end == value || *end || (double)v < p->min || (double)v > p->max) return false;
@@ -114,7 +120,8 @@ SnugStatus option_parse(const Option *o, void *request, Arena *arena, const char
         break;
     case SNUG_OPTION_TEXT:
     case SNUG_OPTION_SWITCH:
-    case SNUG_OPTION_PATH: {
+    case SNUG_OPTION_PATH:
+    case SNUG_OPTION_PICTURE: {
         char *copy = arena_text(arena, value, strlen(value));
         if (!copy)
             return error_set(err, SNUG_ERR_MEMORY, "no memory for --%s", o->public_part.name);

@@ -9,6 +9,10 @@
 #include "base/error.h"
 #include "snug/snug.h"
 
+/** A whole number whose default is this word may be given as it; then the pipeline draws one. */
+#define OPTION_RANDOM_WORD "random"
+#define OPTION_RANDOM      INT64_MIN
+
 /** Where a value of a kind lives in a request struct. */
 typedef struct OptionSize {
     int width, height; /**< px; 0 when not given */

@@ -63,11 +63,17 @@ typedef struct PipelineInfo {
 
 struct About;
 
+/** A job file's name for an option, where it is another one. */
+typedef struct PipelineField {
+    const char *field, *option;
+} PipelineField;
+
 /** A recipe and its table. Adding one: its file, and a row in registry.c. */
 typedef struct Pipeline {
     const char *name, *summary;
     const Option *options; /**< ends with a row without a name */
     size_t request_bytes;
+    const PipelineField *fields; /**< ends with a row without a name; NULL: none */
     /** Check the request, open files (headers only), bind weights, tokenise. *out lives in the
      *  context's arena; after a failure it is NULL and nothing is left open. */
     SnugStatus (*open)(void **out, PipelineContext *context, void *request, PipelineInfo *info,

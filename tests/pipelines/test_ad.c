@@ -10,12 +10,17 @@ static SnugEngine *open_engine(int threads, size_t ram_bytes)
     return request_engine((SnugEngineOptions){ .ram_bytes = ram_bytes, .threads = threads });
 }
 
-static const char *const OPTIONS[][2] = {
-    { "bg-prompt", "a beach" },   { "text-content", "SALE" }, { "text-size", "30" },
-    { "size", "192x192" },        { "cutout-size", "64" },    { "bg-steps", "2" },
-    { "product-steps", "3" },     { "text-steps", "2" },      { "composition-steps", "4" },
-    { "composition-prompt", "x" }
-};
+static const char *const OPTIONS[][2] = { { "bg-prompt", "a beach" },
+                                          { "text-content", "SALE" },
+                                          { "text-size", "30" },
+                                          { "size", "192x192" },
+                                          { "cutout-size", "64" },
+                                          { "bg-steps", "2" },
+                                          { "product-steps", "3" },
+                                          { "text-steps", "2" },
+                                          { "composition-steps", "4" },
+                                          { "composition-prompt", "x" },
+                                          { "seed", "42" } };
 
 static SnugJob *new_job(SnugEngine *engine)
 {
