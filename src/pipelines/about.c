@@ -3,9 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
-#include "pipelines/pipeline.h"
 
 SnugStatus about_init(About *a, Heap *heap, const char *path, SnugError *err)
 {
@@ -22,6 +22,36 @@ void about_release(About *a)
     if (a->close) a->close(a->owner);
     a->close = NULL;
     arena_release(&a->arena);
+}
+
+void about_look_init(AboutLook *look, About *a)
+{
+    look->context =
+        (PipelineContext){ .heap = a->arena.heap, .arena = &a->arena, .weights = &look->table };
+    weight_table_init(&look->table, &a->arena);
+}
+
+SnugStatus about_look_end(About *a, SnugStatus status, bool ours, void *owner,
+                          void (*close)(void *owner))
+{
+    if (status == SNUG_OK && ours) {
+        a->owner = owner;
+        a->close = close;
+    } else
+        close(owner);
+    return status;
+}
+
+SnugStatus about_no_memory(const char *path, SnugError *err)
+{
+    return error_set(err, SNUG_ERR_MEMORY, "%s: no memory to look at it", path);
+}
+
+SnugStatus about_problem(About *a, const char **out, const SnugError *why, const char *path,
+                         SnugError *err)
+{
+    *out = arena_text(&a->arena, why->text, strlen(why->text));
+    return *out ? SNUG_OK : about_no_memory(path, err);
 }
 
 SnugStatus about_setting(About *a, const char *name, SnugError *err, const char *format, ...)

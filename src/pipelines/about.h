@@ -6,6 +6,7 @@
 #define PIPELINES_ABOUT_H
 
 #include "formats/checkpoint.h"
+#include "pipelines/pipeline.h"
 
 enum { ABOUT_MAX_PARTS = 8, ABOUT_MAX_SETTINGS = 16 };
 
@@ -55,6 +56,24 @@ typedef struct About {
 SNUG_MUST_USE SnugStatus about_init(About *about, Heap *heap, const char *path, SnugError *err);
 void about_release(About *about);
 
+/* ---- for the pipelines ---------------------------------------------------------------------- */
+
+/** What a pipeline looks with. */
+typedef struct AboutLook {
+    PipelineContext context;
+    WeightTable table;
+} AboutLook;
+
+void about_look_init(AboutLook *look, About *about);
+/** Keep open what a look has found, or close it if it is not ours or the look failed.
+ *  @return `status` */
+SnugStatus about_look_end(About *about, SnugStatus status, bool ours, void *owner,
+                          void (*close)(void *owner));
+
+/** Keep why something cannot be used; SNUG_ERR_MEMORY. */
+SNUG_MUST_USE SnugStatus about_problem(About *about, const char **out, const SnugError *why,
+                                       const char *path, SnugError *err);
+SnugStatus about_no_memory(const char *path, SnugError *err);
 /** A setting, formatted; SNUG_ERR_MEMORY. */
 __attribute__((format(printf, 4, 5))) SNUG_MUST_USE SnugStatus
 about_setting(About *about, const char *name, SnugError *err, const char *format, ...);

@@ -10,14 +10,8 @@
 typedef struct Found {
     ImageJob job;
     ImageRequest request;
-    PipelineContext context;
-    WeightTable table;
+    AboutLook look;
 } Found;
-
-static SnugStatus no_memory(const char *path, SnugError *err)
-{
-    return error_set(err, SNUG_ERR_MEMORY, "%s: no memory to look at it", path);
-}
 
 static SnugStatus add_parts(About *a, ModelDir *dir, SnugError *err)
 {
@@ -55,8 +49,7 @@ static SnugStatus add_model(About *a, Found *f, SnugError *err)
     if (strstr(j->model.class_name, "Fill")) j->task = IMAGE_INPAINT;
     a->pipeline = j->task == IMAGE_INPAINT ? "inpaint" : "txt2img";
     if (j->family->open(j, &why) == SNUG_OK) return add_settings(a, &j->settings, err);
-    a->problem = arena_text(&a->arena, why.text, strlen(why.text));
-    return a->problem ? SNUG_OK : no_memory(j->model.path, err);
+    return about_problem(a, &a->problem, &why, j->model.path, err);
 }
 
 static void close_found(void *owner)
@@ -68,7 +61,7 @@ static SnugStatus look(About *a, Found *f, const char *path, bool *ours, SnugErr
 {
     const char *index = file_join(&a->arena, path, "model_index.json");
     *ours = false;
-    if (!index) return no_memory(path, err);
+    if (!index) return about_no_memory(path, err);
     if (file_type(index) != FILE_REGULAR) return SNUG_OK;
     TRY(option_defaults(IMAGE_OPTIONS, &f->request, &a->arena, err));
     f->request.paths.model = path;
@@ -84,17 +77,10 @@ SnugStatus image_about(About *a, const char *path, SnugError *err)
 {
     bool ours = false;
     Found *f = arena_take(&a->arena, sizeof *f);
-    if (!f) return no_memory(path, err);
-    f->context =
-        (PipelineContext){ .heap = a->arena.heap, .arena = &a->arena, .weights = &f->table };
-    f->job.context = &f->context;
+    if (!f) return about_no_memory(path, err);
+    about_look_init(&f->look, a);
+    f->job.context = &f->look.context;
     f->job.request = &f->request;
-    weight_table_init(&f->table, &a->arena);
     const SnugStatus status = look(a, f, path, &ours, err);
-    if (status == SNUG_OK && ours) {
-        a->owner = f;
-        a->close = close_found;
-    } else
-        close_found(f);
-    return status;
+    return about_look_end(a, status, ours, f, close_found);
 }

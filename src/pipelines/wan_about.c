@@ -11,14 +11,8 @@
 typedef struct Found {
     WanJob job;
     WanRequest request;
-    PipelineContext context;
-    WeightTable table;
+    AboutLook look;
 } Found;
-
-static SnugStatus no_memory(const char *path, SnugError *err)
-{
-    return error_set(err, SNUG_ERR_MEMORY, "%s: no memory to look at it", path);
-}
 
 /* ---- is it ours? ---------------------------------------------------------------------------- */
 
@@ -39,19 +33,18 @@ static SnugStatus index_is_ours(Heap *heap, const char *path, bool *out, SnugErr
     return SNUG_OK;
 }
 
-/* Without an index: what could not be opened as a model of ours is none; `other` says why. */
-static SnugStatus find_layout(Found *f, const char *path, bool *ours, const char **other,
-                              SnugError *err)
+/* Without an index: what could not be opened as a model of ours is none; `a->problem` says why. */
+static SnugStatus find_layout(About *a, Found *f, const char *path, bool *ours, SnugError *err)
 {
     WanLayout *l = &f->job.layout;
     SnugError why = { { 0 } };
-    const char *index = file_join(f->context.arena, path, "model_index.json");
-    if (!index) return no_memory(path, err);
+    const char *index = file_join(f->look.context.arena, path, "model_index.json");
+    if (!index) return about_no_memory(path, err);
     *ours = true;
-    if (file_type(index) == FILE_REGULAR) TRY(index_is_ours(f->context.heap, path, ours, err));
+    if (file_type(index) == FILE_REGULAR) TRY(index_is_ours(f->look.context.heap, path, ours, err));
     if (!*ours) return SNUG_OK;
     f->request.paths.model = path;
-    const SnugStatus status = wan_layout_init(l, f->context.arena, &f->request.paths, &why);
+    const SnugStatus status = wan_layout_init(l, f->look.context.arena, &f->request.paths, &why);
     if (status == SNUG_OK) return SNUG_OK;
     bool found = l->dir != NULL;
     for (int i = 0; i < WAN_ROLES; i++)
@@ -61,8 +54,7 @@ static SnugStatus find_layout(Found *f, const char *path, bool *ours, const char
         if (err) *err = why;
         return status;
     }
-    *other = arena_text(f->context.arena, why.text, strlen(why.text));
-    return *other ? SNUG_OK : no_memory(path, err);
+    return about_problem(a, &a->problem, &why, path, err);
 }
 
 /* ---- sizes in words ------------------------------------------------------------------------- */
@@ -86,7 +78,7 @@ static const char *transformer_sizes(Arena *arena, const WanExpert *e)
 static const char *sizes_of(Found *f, WanRole role)
 {
     const WanJob *j = &f->job;
-    Arena *arena = f->context.arena;
+    Arena *arena = f->look.context.arena;
     const Umt5Config *t = &j->text.cfg;
     const WanVaeConfig *v = &j->vae.cfg;
     const ClipVisionConfig *c = &j->clip.net.cfg;
@@ -127,7 +119,7 @@ static SnugStatus bind(Found *f, WanRole role, SnugError *err)
     const WanPart *p = &j->layout.part[role];
     if (role != WAN_IMAGE_ENCODER || j->expert[0].dit.cfg.image_dim)
         return wan_networks_bind(j, role, err);
-    return wan_clip_bind(&j->clip, &f->table, p->weights, p->config, j->layout.image_processor,
+    return wan_clip_bind(&j->clip, &f->look.table, p->weights, p->config, j->layout.image_processor,
                          err);
 }
 
@@ -147,11 +139,11 @@ static SnugStatus add_part(About *a, Found *f, WanRole role, SnugError *err)
                         .weights = p->weights };
     if (has_sizes(&f->job, role)) {
         out->sizes = sizes_of(f, role);
-        if (!out->sizes) return no_memory(p->path, err);
+        if (!out->sizes) return about_no_memory(p->path, err);
     }
     if (status == SNUG_OK) return SNUG_OK;
-    out->problem = arena_text(&a->arena, why.text, strlen(why.text));
-    return out->problem && status != SNUG_ERR_MEMORY ? SNUG_OK : no_memory(p->path, err);
+    if (status == SNUG_ERR_MEMORY) return about_no_memory(p->path, err);
+    return about_problem(a, &out->problem, &why, p->path, err);
 }
 
 /* In the order of the roles, though bound in another. */
@@ -213,14 +205,13 @@ static SnugStatus add_model(About *a, Found *f, SnugError *err)
         status = add_settings(a, j, &why);
     }
     if (status == SNUG_OK) return SNUG_OK;
-    a->problem = arena_text(&a->arena, why.text, strlen(why.text));
-    return a->problem ? SNUG_OK : no_memory(j->layout.path, err);
+    return about_problem(a, &a->problem, &why, j->layout.path, err);
 }
 
 static SnugStatus describe(About *a, Found *f, SnugError *err)
 {
     const WanLayout *l = &f->job.layout;
-    TRY(option_defaults(WAN_OPTIONS, &f->request, f->context.arena, err));
+    TRY(option_defaults(WAN_OPTIONS, &f->request, f->look.context.arena, err));
     f->request.paths.model = l->path;
     TRY(add_parts(a, f, err));
     TRY(add_model(a, f, err));
@@ -228,10 +219,10 @@ static SnugStatus describe(About *a, Found *f, SnugError *err)
     a->form = l->form;
     a->tokenizer = l->tokenizer;
     if (l->tokenizer_inside) a->tokenizer = arena_printf(&a->arena, "in %s", l->tokenizer);
-    a->warnings = arena_printf(&a->arena, "%s%s%s%s", l->warnings, f->table.warnings,
+    a->warnings = arena_printf(&a->arena, "%s%s%s%s", l->warnings, f->look.table.warnings,
                                l->trouble ? l->trouble : "", l->trouble ? ": left out\n" : "");
     const bool fine = a->warnings && (a->tokenizer || !l->tokenizer);
-    return fine ? SNUG_OK : no_memory(l->path, err);
+    return fine ? SNUG_OK : about_no_memory(l->path, err);
 }
 
 static void close_found(void *owner)
@@ -243,18 +234,11 @@ SnugStatus wan_about(About *a, const char *path, SnugError *err)
 {
     bool ours = false;
     Found *f = arena_take(&a->arena, sizeof *f);
-    if (!f) return no_memory(path, err);
-    f->context =
-        (PipelineContext){ .heap = a->arena.heap, .arena = &a->arena, .weights = &f->table };
-    f->job.context = &f->context;
+    if (!f) return about_no_memory(path, err);
+    about_look_init(&f->look, a);
+    f->job.context = &f->look.context;
     f->job.request = &f->request;
-    weight_table_init(&f->table, &a->arena);
-    SnugStatus status = find_layout(f, path, &ours, &a->problem, err);
+    SnugStatus status = find_layout(a, f, path, &ours, err);
     if (status == SNUG_OK && ours) status = describe(a, f, err);
-    if (status == SNUG_OK && ours) {
-        a->owner = f;
-        a->close = close_found;
-    } else
-        close_found(f);
-    return status;
+    return about_look_end(a, status, ours, f, close_found);
 }
