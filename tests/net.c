@@ -215,3 +215,11 @@ float *net_channels_last(Net *net, const float *x, Shape s)
             y[p * c + k] = x[k * pixels + p];
     return y;
 }
+
+double net_greatest(const float *x, int64_t n)
+{
+    double most = 1.0;
+    for (int64_t i = 0; i < n; i++)
+        most = fmax(most, fabs((double)x[i]));
+    return most;
+}

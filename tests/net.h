@@ -50,5 +50,7 @@ SnugStatus net_run(Net *net, NetRecipe *recipe, NetOutput *output, void *context
 void net_fill(void *context, float *to, int64_t count);
 /** [C, T, h, w] as torch has it -> [T, h, w, C], in the arena. */
 float *net_channels_last(Net *net, const float *x, Shape shape);
+/** The greatest absolute value, at least 1: what a tolerance is a part of. */
+double net_greatest(const float *x, int64_t n);
 
 #endif

@@ -2,6 +2,7 @@
  * by level, and the same bits in any bands of rows. */
 #include "net.h"
 
+#include "config.h"
 #include "compute/equal_bits.h"
 #include "models/autoencoder_kl.h"
 
@@ -164,17 +165,15 @@ TEST(autoencoder_kl, a_decoder_alone_does_not_want_the_encoder)
     net_close(&net);
 }
 
+static SnugStatus read_config(Json config, SnugError *err)
+{
+    KlConfig cfg;
+    return autoencoder_kl_config_read(&cfg, config, err);
+}
+
 static void refuse(const char *json, const char *what)
 {
-    Heap *heap = heap_create();
-    JsonDoc *doc = NULL;
-    SnugError err = { { 0 } };
-    KlConfig cfg;
-    CHECK_INT(json_parse(&doc, heap, json, strlen(json), "config.json", &err), SNUG_OK);
-    CHECK_INT(autoencoder_kl_config_read(&cfg, json_root(doc), &err), SNUG_ERR_FILE);
-    CHECK_HAS(err.text, what);
-    json_close(doc);
-    heap_free(heap);
+    config_check_refused(read_config, json, what);
 }
 
 TEST(autoencoder_kl, configurations_that_cannot_be_run_are_refused)

@@ -2,6 +2,7 @@
  * layer by layer. */
 #include "net.h"
 
+#include "config.h"
 #include "models/clip_names.h"
 #include "models/clip_text.h"
 
@@ -116,17 +117,15 @@ TEST(clip_text, what_follows_the_end_token_may_be_left_out)
     check_folder(OPEN, true, false);
 }
 
+static SnugStatus read_config(Json config, SnugError *err)
+{
+    ClipTextConfig cfg;
+    return clip_text_config_read(&cfg, config, true, err);
+}
+
 static void refuse(const char *json, const char *what)
 {
-    Heap *heap = heap_create();
-    JsonDoc *doc = NULL;
-    SnugError err = { { 0 } };
-    ClipTextConfig cfg;
-    CHECK_INT(json_parse(&doc, heap, json, strlen(json), "config.json", &err), SNUG_OK);
-    CHECK_INT(clip_text_config_read(&cfg, json_root(doc), true, &err), SNUG_ERR_FILE);
-    CHECK_HAS(err.text, what);
-    json_close(doc);
-    heap_free(heap);
+    config_check_refused(read_config, json, what);
 }
 
 TEST(clip_text, configurations_out_of_range_are_refused)

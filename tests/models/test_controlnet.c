@@ -2,6 +2,7 @@
  * adds, two prompts, and the same bits in any chunks, bands and order. */
 #include "net.h"
 
+#include "config.h"
 #include "compute/equal_bits.h"
 #include "models/controlnet.h"
 #include "models/unet_names.h"
@@ -65,14 +66,6 @@ static void recipe(Run *r, void *context)
     }
 }
 
-static double greatest(const float *x, int64_t n)
-{
-    double most = 1.0;
-    for (int64_t i = 0; i < n; i++)
-        most = fmax(most, fabs((double)x[i]));
-    return most;
-}
-
 static void compare(void *context, const char *name, int64_t index, Tensor t, const float *data)
 {
     Case *c = context;
@@ -96,7 +89,7 @@ static void compare(void *context, const char *name, int64_t index, Tensor t, co
             CHECK(data[i] == 2.0f * c->want[k][i]);
         return;
     }
-    CHECK_CLOSE(data, want, n, TOLERANCE * greatest(want, n));
+    CHECK_CLOSE(data, want, n, TOLERANCE * net_greatest(want, n));
     if (c->want[k]) CHECK(equal_bits(data, c->want[k], n));
     c->out[k] = arena_array(&c->net.arena, (size_t)n, sizeof(float));
     memcpy(c->out[k], data, (size_t)n * sizeof(float));
@@ -172,17 +165,15 @@ TEST(controlnet, odd_sides_and_original_names_equal_the_reference)
     check_folder("golden/controlnet/original", true);
 }
 
+static SnugStatus read_config(Json config, SnugError *err)
+{
+    ControlnetConfig cfg;
+    return controlnet_config_read(&cfg, config, err);
+}
+
 static void refuse(const char *json, const char *what)
 {
-    Heap *heap = heap_create();
-    JsonDoc *doc = NULL;
-    SnugError err = { { 0 } };
-    ControlnetConfig cfg;
-    CHECK_INT(json_parse(&doc, heap, json, strlen(json), "config.json", &err), SNUG_OK);
-    CHECK_INT(controlnet_config_read(&cfg, json_root(doc), &err), SNUG_ERR_FILE);
-    CHECK_HAS(err.text, what);
-    json_close(doc);
-    heap_free(heap);
+    config_check_refused(read_config, json, what);
 }
 
 TEST(controlnet, configurations_that_cannot_be_run_are_refused)

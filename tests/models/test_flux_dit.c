@@ -2,6 +2,7 @@
  * block; the same bits whatever is kept, cut or run side by side. */
 #include "net.h"
 
+#include "config.h"
 #include "compute/equal_bits.h"
 #include "models/flux_dit.h"
 
@@ -202,17 +203,15 @@ TEST(flux_dit, kept_modulation_saves_reading_its_weights)
     net_close(&c.net);
 }
 
+static SnugStatus read_config(Json config, SnugError *err)
+{
+    FluxDitConfig cfg;
+    return flux_dit_config_read(&cfg, config, err);
+}
+
 static void refuse(const char *json, const char *what)
 {
-    Heap *heap = heap_create();
-    JsonDoc *doc = NULL;
-    SnugError err = { { 0 } };
-    FluxDitConfig cfg;
-    CHECK_INT(json_parse(&doc, heap, json, strlen(json), "config.json", &err), SNUG_OK);
-    CHECK_INT(flux_dit_config_read(&cfg, json_root(doc), &err), SNUG_ERR_FILE);
-    CHECK_HAS(err.text, what);
-    json_close(doc);
-    heap_free(heap);
+    config_check_refused(read_config, json, what);
 }
 
 TEST(flux_dit, configurations_that_cannot_be_are_refused)

@@ -2,6 +2,7 @@
  * level, two prompts, two steps, and the same bits in any chunks, bands and order. */
 #include "net.h"
 
+#include "config.h"
 #include "compute/equal_bits.h"
 #include "models/sdxl_unet.h"
 #include "models/unet_names.h"
@@ -80,14 +81,6 @@ static bool golden_name(char name[40], const char *tap, int64_t index)
     return strcmp(tap, "unet.up") == 0 && snprintf(name, 40, "up_blocks.%d", (int)index) > 0;
 }
 
-static double greatest(const float *x, int64_t n)
-{
-    double most = 1.0;
-    for (int64_t i = 0; i < n; i++)
-        most = fmax(most, fabs((double)x[i]));
-    return most;
-}
-
 static void compare(void *context, const char *name, int64_t index, Tensor t, const float *data)
 {
     Case *c = context;
@@ -108,7 +101,7 @@ static void compare(void *context, const char *name, int64_t index, Tensor t, co
     const float *want = net_golden(&c->net, golden, &s);
     CHECK_INT(shape_count(s), tensor_count(t));
     CHECK_CLOSE(data, net_channels_last(&c->net, want, s), tensor_count(t),
-                TOLERANCE * greatest(want, tensor_count(t)));
+                TOLERANCE * net_greatest(want, tensor_count(t)));
 }
 
 static void run_knobs(Case *c, int64_t chunk, int64_t band, bool together, bool cache)
@@ -221,17 +214,15 @@ TEST(sdxl_unet, original_names_translate_back)
     heap_free(heap);
 }
 
+static SnugStatus read_config(Json config, SnugError *err)
+{
+    UnetConfig cfg;
+    return unet_config_read(&cfg, config, err);
+}
+
 static void refuse(const char *json, const char *what)
 {
-    Heap *heap = heap_create();
-    JsonDoc *doc = NULL;
-    SnugError err = { { 0 } };
-    UnetConfig cfg;
-    CHECK_INT(json_parse(&doc, heap, json, strlen(json), "config.json", &err), SNUG_OK);
-    CHECK_INT(unet_config_read(&cfg, json_root(doc), &err), SNUG_ERR_FILE);
-    CHECK_HAS(err.text, what);
-    json_close(doc);
-    heap_free(heap);
+    config_check_refused(read_config, json, what);
 }
 
 TEST(sdxl_unet, configurations_that_cannot_be_run_are_refused)

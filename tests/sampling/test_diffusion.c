@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "config.h"
 #include "base/size.h"
 #include "golden.h"
 #include "sampling/diffusion.h"
@@ -173,17 +174,15 @@ TEST(diffusion, published_sdxl_configuration_has_the_published_levels)
     CHECK(d.timesteps[0] == 961.0f && d.timesteps[29] == 33.0f && d.start_noise == 1.0f);
 }
 
+static SnugStatus read_config(Json config, SnugError *err)
+{
+    DiffusionConfig cfg;
+    return diffusion_config_read(&cfg, config, err);
+}
+
 static void refuse(const char *json, const char *what)
 {
-    Heap *heap = heap_create();
-    JsonDoc *doc = NULL;
-    SnugError err = { { 0 } };
-    DiffusionConfig config;
-    CHECK_INT(json_parse(&doc, heap, json, strlen(json), "scheduler_config.json", &err), SNUG_OK);
-    CHECK_INT(diffusion_config_read(&config, json_root(doc), &err), SNUG_ERR_FILE);
-    CHECK_HAS(err.text, what);
-    json_close(doc);
-    heap_free(heap);
+    config_check_refused(read_config, json, what);
 }
 
 TEST(diffusion, configurations_that_cannot_be_run_are_refused)
