@@ -8,8 +8,9 @@
 #include "base/size.h"
 #include "golden.h"
 #include "sampling/diffusion.h"
+#include "steps.h"
 
-enum { VALUES = 96, KEPT = 8, MAX_CASES = 128 };
+enum { MAX_CASES = 128 };
 
 /* Of the greatest value so far: Euler's samples reach 50. A step rounds the sample and a few sums
  * of its size, and DPM++ takes logarithms in f32, where another libm may differ by one; with the
@@ -19,38 +20,17 @@ static const double TOLERANCE = 4e-6;
  * respaced tables, which may differ by an ulp or two of f64 before they are rounded. */
 static const double LEVELS = 3e-7;
 
-/* golden_diffusion.py: the same f32 operations in the same order. */
-static float network(float x, float t)
-{
-    float weight = t * 0.0004f + 0.6f;
-    return (x * 0.5f + 0.25f) / (x * x * 0.25f + 1.0f) * weight;
-}
-
-/* What op_combine and op_clamp do. */
-static void sum_up(float (*slot)[VALUES], const StepSum *sum)
-{
-    float y[VALUES];
-    for (int j = 0; j < VALUES; j++) {
-        y[j] = sum->coef[0] * slot[sum->from[0]][j];
-        for (int k = 1; k < sum->n; k++)
-            y[j] = fmaf(sum->coef[k], slot[sum->from[k]][j], y[j]);
-        if (sum->limit > 0) y[j] = fminf(fmaxf(y[j], -sum->limit), sum->limit);
-    }
-    memcpy(slot[sum->to], y, sizeof y);
-}
-
 static void step(const Diffusion *d, int i, const float **noise, float (*slot)[VALUES])
 {
     StepProgram program;
     for (int j = 0; j < VALUES; j++)
-        slot[SLOT_V][j] = network(slot[SLOT_X][j] * d->input[i], d->timesteps[i]);
+        slot[SLOT_V][j] = steps_network(slot[SLOT_X][j] * d->input[i], d->timesteps[i]);
     if (diffusion_wants_noise(d, i)) {
         memcpy(slot[SLOT_NOISE], *noise, sizeof slot[0]);
         *noise += VALUES;
     }
     diffusion_step(d, i, &program);
-    for (int k = 0; k < program.n; k++)
-        sum_up(slot, &program.sum[k]);
+    steps_sum(slot, &program);
 }
 
 /* Where a case's tensors stand. */
@@ -89,10 +69,7 @@ static void run(const char *name, const DiffusionConfig *config, DiffusionRun jo
     check_scales(config, job, at);
     CHECK_CLOSE(d.timesteps, at->timesteps, n, 2e-4);
     if (at->sigmas) CHECK_CLOSE(d.sigmas, at->sigmas, n + 1, LEVELS * greatest(at->sigmas, n, 1.0));
-    for (int k = 0; k < SLOT_COUNT; k++)
-        for (int j = 0; j < VALUES; j++)
-            slot[k][j] = NAN; /* nothing may read what was never written */
-    memcpy(slot[SLOT_X], at->start, sizeof slot[0]);
+    steps_start(slot, at->start);
     double most = 1.0;
     for (int i = job.first; i < n; i++) {
         step(&d, i, &noise, slot);

@@ -7,8 +7,7 @@
 #include "golden.h"
 #include "sampling/scheduler.h"
 #include "sampling/scheduler_config_json.h"
-
-enum { VALUES = 96, KEPT = 8 };
+#include "steps.h"
 
 /* A trajectory stays within |x| < 4. The coefficients of a step come from f32 logarithms near 9
  * (unit in the last place 1e-6, and another libm may differ by one), so a step may differ from the
@@ -20,33 +19,13 @@ static const double TOLERANCE = 1e-5;
 /* Two levels or timesteps: the table is computed in the same f64 operations. */
 static const double EXACT = 0.0;
 
-/* golden_sampling.py: the same f32 operations in the same order. */
-static float network(float x, float t)
-{
-    float weight = t * 0.0004f + 0.6f;
-    return (x * 0.5f + 0.25f) / (x * x * 0.25f + 1.0f) * weight;
-}
-
-/* What op_combine does. */
-static void sum_up(float (*slot)[VALUES], const StepSum *sum)
-{
-    float y[VALUES];
-    for (int j = 0; j < VALUES; j++) {
-        y[j] = sum->coef[0] * slot[sum->from[0]][j];
-        for (int k = 1; k < sum->n; k++)
-            y[j] = fmaf(sum->coef[k], slot[sum->from[k]][j], y[j]);
-    }
-    memcpy(slot[sum->to], y, sizeof y);
-}
-
 static void step(const Scheduler *s, int i, float (*slot)[VALUES])
 {
     StepProgram program;
     for (int j = 0; j < VALUES; j++)
-        slot[SLOT_V][j] = network(slot[SLOT_X][j], s->timesteps[i]);
+        slot[SLOT_V][j] = steps_network(slot[SLOT_X][j], s->timesteps[i]);
     scheduler_step(s, i, &program);
-    for (int k = 0; k < program.n; k++)
-        sum_up(slot, &program.sum[k]);
+    steps_sum(slot, &program);
 }
 
 typedef struct Case {
@@ -74,10 +53,7 @@ static void run(const Case *c, const SchedulerConfig *config, int n, Place *at)
     if (scheduler_init(&s, config, &job, &err)) fail_msg("%s: %s", c->name, err.text);
     CHECK_CLOSE(s.sigmas, at->sigmas, n + 1, EXACT);
     CHECK_CLOSE(s.timesteps, at->timesteps, n, EXACT);
-    for (int k = 0; k < SLOT_COUNT; k++)
-        for (int j = 0; j < VALUES; j++)
-            slot[k][j] = NAN; /* nothing may read what was never written */
-    memcpy(slot[SLOT_X], at->start, sizeof slot[0]);
+    steps_start(slot, at->start);
     for (int i = c->first; i < n; i++) {
         step(&s, i, slot);
         CHECK_CLOSE(slot[SLOT_X], at->path, KEPT, TOLERANCE);
