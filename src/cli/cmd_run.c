@@ -62,21 +62,6 @@ static int run_job(SnugJob *job, const CliOptions *options)
     return status == SNUG_OK ? 0 : cli_fail(status, &err);
 }
 
-int cmd_run(int argc, char **argv)
-{
-    if (wants_help("run", argc, argv)) return argc < 1 ? CLI_USAGE : 0;
-    SnugEngine *engine = NULL;
-    SnugJob *job = NULL;
-    CliOptions options;
-    const char *pipeline = name_first(argv);
-    const int skip = pipeline != NULL;
-    int code = cli_open(&engine, &job, &options, pipeline, argc - skip, argv + skip);
-    if (code == 0) code = run_job(job, &options);
-    snug_job_free(job);
-    snug_engine_close(engine);
-    return code;
-}
-
 static int print_curve(SnugJob *job, const CliOptions *options)
 {
     SnugError err = { { 0 } };
@@ -99,19 +84,35 @@ static int print_plan(SnugJob *job, const CliOptions *options)
     return status == SNUG_OK ? 0 : cli_fail(status, &err);
 }
 
-int cmd_plan(int argc, char **argv)
+static int plan_job(SnugJob *job, const CliOptions *options)
 {
-    if (wants_help("plan", argc, argv)) return argc < 1 ? CLI_USAGE : 0;
+    const bool curve = options->curve || options->curve_svg[0];
+    return curve ? print_curve(job, options) : print_plan(job, options);
+}
+
+/* Open what the options ask for, do it, close. */
+static int with_job(const char *command, int argc, char **argv,
+                    int (*function)(SnugJob *job, const CliOptions *options))
+{
+    if (wants_help(command, argc, argv)) return argc < 1 ? CLI_USAGE : 0;
     SnugEngine *engine = NULL;
     SnugJob *job = NULL;
     CliOptions options;
     const char *pipeline = name_first(argv);
     const int skip = pipeline != NULL;
     int code = cli_open(&engine, &job, &options, pipeline, argc - skip, argv + skip);
-    if (code == 0)
-        code = options.curve || options.curve_svg[0] ? print_curve(job, &options)
-                                                     : print_plan(job, &options);
+    if (code == 0) code = function(job, &options);
     snug_job_free(job);
     snug_engine_close(engine);
     return code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    return with_job("run", argc, argv, run_job);
+}
+
+int cmd_plan(int argc, char **argv)
+{
+    return with_job("plan", argc, argv, plan_job);
 }
