@@ -6,22 +6,17 @@ Per kind and seed: dimensions drawn from the seed, weights, saved by save_pretra
 with the seed's generator, run by snug with the same seed. Equal on 99.9 % of the values, nowhere off by more than 1.
 """
 
-import argparse
 import os
 import random
-import subprocess
-import sys
-import tempfile
-import time
 
 import numpy as np
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
+import cases
 import original_flux
 import tiny_flux
 from compare_pipeline import NEGATIVES, draw_prompt
-from golden import save_json, settle
+from golden import save_json
 
 KINDS = {
     "txt2img": ("txt2img", False),
@@ -106,7 +101,7 @@ def draw_plan(kind, seed):
     )
 
 
-def command(args, plan, folder, output, ram):
+def command(args, plan, folder):
     q = plan["request"]
     line = [args.snug, "run", plan["task"], "--model", os.path.join(folder, "model"), "--prompt", q["prompt"]]
     line += ["--prompt-2", q["prompt_2"]] if q["prompt_2"] else []
@@ -123,20 +118,7 @@ def command(args, plan, folder, output, ram):
         line += ["--transformer", file, "--vae", file, "--text-encoder", file, "--text-encoder-2", file]
     if plan["lora"]:
         line += ["--lora", os.path.join(folder, "lora.safetensors") + f":{plan['lora']}"]
-    return line + ["--output", output] + (["--ram", ram] if ram else [])
-
-
-def run_snug(args, plan, folder):
-    """Pictures of every --ram; raises with what snug said."""
-    results, n = [], plan["request"]["batch"]
-    for i, ram in enumerate(args.ram or [None]):
-        output = os.path.join(folder, f"snug{i}.png")
-        done = subprocess.run(command(args, plan, folder, output, ram), capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"snug exits with {done.returncode}: {done.stderr.strip()[-800:]}")
-        names = [output] if n == 1 else [f"{output[:-4]}-{k + 1:04}.png" for k in range(n)]
-        results.append(np.stack([np.asarray(Image.open(name)) for name in names]))
-    return results
+    return line
 
 
 def expect(plan, folder):
@@ -160,63 +142,20 @@ def expect(plan, folder):
     return want
 
 
-def judge(want, got):
-    """None, or what is wrong; largest difference, part of values that differ."""
-    if got[0].shape != want.shape:
-        return f"shape {got[0].shape}, not {want.shape}", 0, 0.0
-    off = np.abs(got[0].astype(int) - want)
-    part, worst = float((off > 0).mean()), int(off.max())
-    if worst > 1 or part > 1e-3:
-        return "not the same picture", worst, part
-    if any(g.tobytes() != got[0].tobytes() for g in got):
-        return "not the same bytes with every --ram", worst, part
-    return None, worst, part
-
-
 def compare(args, kind, seed, folder):
     plan = draw_plan(kind, seed)
-    want = expect(plan, folder)
-    start = time.monotonic()
-    try:
-        wrong, worst, part = judge(want, run_snug(args, plan, folder))
-    except (RuntimeError, OSError, ValueError) as error:
-        wrong, worst, part = str(error), 0, 0.0
+    want, n = expect(plan, folder), plan["request"]["batch"]
     q, d = plan["request"], plan["dit"]
-    verdict, seconds = "FAIL" if wrong else "pass", time.monotonic() - start
     size = f"{q['batch']} x {q['width']}x{q['height']}, {q['steps']} steps, true cfg {q['true_cfg']}, strength {q['strength']}"
     dit = f"{d['num_layers']} + {d['num_single_layers']} x {d['num_attention_heads']} x {d['attention_head_dim']}"
     extra = (", original names" if plan["original"] else "") + (f", LoRA {plan['lora']}" if plan["lora"] else "")
-    figures = f"off by {worst}, {100 * part:.4f} % of values, {seconds:.1f} s"
-    print(f"{verdict} {kind} seed {seed}: {figures}, {size}, dit {dit}, {plan['stored']}{extra}", flush=True)
-    if wrong:
-        print(f"     {wrong}", flush=True)
-    return not wrong
 
+    def judge():
+        line = command(args, plan, folder)
+        return cases.judge_pictures(want, cases.run_snug(args, line, folder, ".png", lambda at: cases.read_pictures(at, n)))
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--snug", default="build/snug")
-    parser.add_argument("--kind", nargs="*", choices=list(KINDS), default=list(KINDS))
-    parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--cases", type=int, default=3, help="seeds per kind")
-    parser.add_argument("--ram", nargs="*", help="budgets given to snug")
-    parser.add_argument("--keep", help="folder that keeps the cases")
-    return parser.parse_args()
-
-
-def main():
-    args = parse()
-    settle()
-    results = []
-    with tempfile.TemporaryDirectory() as scratch:
-        for kind in args.kind:
-            for seed in range(args.first, args.first + args.cases):
-                folder = os.path.join(args.keep or scratch, f"{kind}-{seed}")
-                os.makedirs(folder, exist_ok=True)
-                results.append(compare(args, kind, seed, folder))
-    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
-    sys.exit(0 if all(results) else 1)
+    return cases.compare(f"{kind} seed {seed}", f"{size}, dit {dit}, {plan['stored']}{extra}", judge)
 
 
 if __name__ == "__main__":
-    main()
+    cases.run(cases.parser(__doc__, KINDS).parse_args(), compare)

@@ -10,18 +10,14 @@ snug must also be the same bytes. One line a case; exit status 1 if one failed.
 near the tolerance says nothing.
 """
 
-import argparse
 import os
 import random
-import subprocess
-import sys
-import tempfile
-import time
 
 import numpy as np
 
+import cases
 import tiny_wan
-from golden import noise, save_json, save_tensors, settle
+from golden import noise, save_json, save_tensors
 from golden_pipelines import save_camera
 from golden_wan_vae import statistics
 from tiny_tokenizer import COLOURS, MOVES, PLACES, THINGS
@@ -144,34 +140,21 @@ def draw_plan(kind, seed):
     return plan, options
 
 
-def command(args, plan, folder, output, ram):
+def command(args, plan, folder):
     q = plan["request"]
     line = [args.snug, "run", tiny_wan.KINDS[plan["kind"]][0], "--model", os.path.join(folder, "model")]
     line += ["--prompt", q["prompt"], "--negative", q["negative"] or "", "--size", f"{q['width']}x{q['height']}"]
     line += ["--frames", str(q["frames"]), "--steps", str(q["steps"]), "--guidance", str(q["guidance"])]
     if q["guidance_low"] is not None:
         line += ["--guidance-low", str(q["guidance_low"])]
-    line += ["--seed", str(plan["seed"]), "--noise", os.path.join(folder, "noise.npy"), "--output", output]
+    line += ["--seed", str(plan["seed"]), "--noise", os.path.join(folder, "noise.npy")]
     if tiny_wan.takes_image(plan):
         line += ["--image", os.path.join(folder, "image.png")]
     if plan.get("last_picture"):
         line += ["--last-image", os.path.join(folder, "last_image.png")]
     if "camera" in plan:
         line += ["--camera", os.path.join(folder, "camera")]
-    return line + (["--ram", ram] if ram else [])
-
-
-def run_snug(args, plan, folder):
-    """Frames of every --ram; raises with what snug said."""
-    frames = []
-    for i, ram in enumerate(args.ram or [None]):
-        output = os.path.join(folder, f"snug{i}.npy")
-        line = command(args, plan, folder, output, ram)
-        done = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            raise RuntimeError(f"snug exits with {done.returncode}: {done.stdout.strip()[-800:]}")
-        frames.append(np.load(output))
-    return frames
+    return line
 
 
 def expect(plan, options, folder):
@@ -229,44 +212,20 @@ def summary(plan):
 def compare(args, kind, seed, folder):
     plan, options = draw_plan(kind, seed)
     want, own = expect(plan, options, folder)
-    start = time.monotonic()
-    try:
-        wrong, worst = judge(want, run_snug(args, plan, folder), args.tolerance)
-    except (RuntimeError, OSError, ValueError) as error:
-        wrong, worst = str(error), float("nan")
-    verdict, seconds = "FAIL" if wrong else "pass", time.monotonic() - start
-    figures = f"max {worst:.1e} (own {own:.1e}), {seconds:.1f} s"
-    print(f"{verdict} {kind} seed {seed}: {figures}, {summary(plan)}", flush=True)
-    if wrong:
-        print(f"     {wrong}", flush=True)
-    return not wrong
+
+    def check():
+        got = cases.run_snug(args, command(args, plan, folder), folder, ".npy", np.load)
+        wrong, worst = judge(want, got, args.tolerance)
+        return wrong, f"max {worst:.1e} (own {own:.1e})"
+
+    return cases.compare(f"{kind} seed {seed}", summary(plan), check)
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--snug", default="build/snug")
-    parser.add_argument("--kind", nargs="*", choices=list(tiny_wan.KINDS), default=list(tiny_wan.KINDS))
-    parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--cases", type=int, default=3, help="seeds per kind")
-    parser.add_argument("--ram", nargs="*", help="budgets given to snug")
+    parser = cases.parser(__doc__, tiny_wan.KINDS)
     parser.add_argument("--tolerance", type=float, default=1e-3, help="of frames in 0..1")
-    parser.add_argument("--keep", help="folder that keeps the cases")
     return parser.parse_args()
 
 
-def main():
-    args = parse()
-    settle()
-    results = []
-    with tempfile.TemporaryDirectory() as scratch:
-        for kind in args.kind:
-            for seed in range(args.first, args.first + args.cases):
-                folder = os.path.join(args.keep or scratch, f"{kind}-{seed}")
-                os.makedirs(folder, exist_ok=True)
-                results.append(compare(args, kind, seed, folder))
-    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
-    sys.exit(0 if all(results) else 1)
-
-
 if __name__ == "__main__":
-    main()
+    cases.run(parse(), compare)

@@ -5,21 +5,15 @@
 As compare_images.py: equal on 99.9 % of the values, nowhere off by more than 1.
 """
 
-import argparse
 import os
 import random
-import subprocess
-import sys
-import tempfile
-import time
 
 import numpy as np
-from PIL import Image
 
+import cases
 import tiny_sdxl
-from compare_images import judge
 from compare_pipeline import NEGATIVES, draw_prompt
-from golden import save_json, settle
+from golden import save_json
 
 KINDS = {"txt2img": ("txt2img", False), "img2img": ("img2img", False), "control": ("txt2img", True),
          "control-img2img": ("img2img", True)}
@@ -112,7 +106,7 @@ def draw_plan(kind, seed):
     return plan
 
 
-def command(args, plan, folder, output, ram):
+def command(args, plan, folder):
     q = plan["request"]
     line = [args.snug, "run", plan["task"], "--model", os.path.join(folder, "model"), "--prompt", q["prompt"]]
     line += ["--prompt-2", q["prompt_2"]] if q["prompt_2"] else []
@@ -124,20 +118,7 @@ def command(args, plan, folder, output, ram):
     if plan["control"]:
         line += ["--control-image", os.path.join(folder, "control.png"), "--control-scale", str(q["control_scale"])]
         line += ["--control-start", str(q["control_start"]), "--control-end", str(q["control_end"])]
-    return line + ["--output", output] + (["--ram", ram] if ram else [])
-
-
-def run_snug(args, plan, folder):
-    """Pictures of every --ram; raises with what snug said."""
-    results, n = [], plan["request"]["batch"]
-    for i, ram in enumerate(args.ram or [None]):
-        output = os.path.join(folder, f"snug{i}.png")
-        done = subprocess.run(command(args, plan, folder, output, ram), capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"snug exits with {done.returncode}: {done.stderr.strip()[-800:]}")
-        names = [output] if n == 1 else [f"{output[:-4]}-{k + 1:04}.png" for k in range(n)]
-        results.append(np.stack([np.asarray(Image.open(name)) for name in names]))
-    return results
+    return line
 
 
 def expect(plan, folder):
@@ -156,47 +137,17 @@ def expect(plan, folder):
 
 def compare(args, kind, seed, folder):
     plan = draw_plan(kind, seed)
-    want = expect(plan, folder)
-    start = time.monotonic()
-    try:
-        wrong, worst, part = judge(want, run_snug(args, plan, folder))
-    except (RuntimeError, OSError, ValueError) as error:
-        wrong, worst, part = str(error), 0, 0.0
+    want, n = expect(plan, folder), plan["request"]["batch"]
     q, u = plan["request"], plan["unet"]
-    verdict, seconds = "FAIL" if wrong else "pass", time.monotonic() - start
     size = f"{q['batch']} x {q['width']}x{q['height']}, {q['steps']} steps, guidance {q['guidance']}, strength {q['strength']}"
-    figures = f"off by {worst}, {100 * part:.4f} % of values, {seconds:.1f} s"
-    print(f"{verdict} {kind} seed {seed}: {figures}, {size}, {plan['scheduler'][0]}, unet {u['block_out_channels']}, {plan['stored']}",
-          flush=True)
-    if wrong:
-        print(f"     {wrong}", flush=True)
-    return not wrong
 
+    def judge():
+        line = command(args, plan, folder)
+        return cases.judge_pictures(want, cases.run_snug(args, line, folder, ".png", lambda at: cases.read_pictures(at, n)))
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--snug", default="build/snug")
-    parser.add_argument("--kind", nargs="*", choices=list(KINDS), default=list(KINDS))
-    parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--cases", type=int, default=3, help="seeds per kind")
-    parser.add_argument("--ram", nargs="*", help="budgets given to snug")
-    parser.add_argument("--keep", help="folder that keeps the cases")
-    return parser.parse_args()
-
-
-def main():
-    args = parse()
-    settle()
-    results = []
-    with tempfile.TemporaryDirectory() as scratch:
-        for kind in args.kind:
-            for seed in range(args.first, args.first + args.cases):
-                folder = os.path.join(args.keep or scratch, f"{kind}-{seed}")
-                os.makedirs(folder, exist_ok=True)
-                results.append(compare(args, kind, seed, folder))
-    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
-    sys.exit(0 if all(results) else 1)
+    words = f"{size}, {plan['scheduler'][0]}, unet {u['block_out_channels']}, {plan['stored']}"
+    return cases.compare(f"{kind} seed {seed}", words, judge)
 
 
 if __name__ == "__main__":
-    main()
+    cases.run(cases.parser(__doc__, KINDS).parse_args(), compare)

@@ -1,27 +1,20 @@
 """Is a model in one file of the original repository the same to snug as its diffusers folder?
 
-    compare_sdxl_single.py [--snug build/snug] [--first 0] [--cases 2] [--keep DIR]
+    compare_sdxl_single.py [--snug build/snug] [--first 0] [--cases 3] [--ram 64MiB ...] [--keep DIR]
 
 Random SDXL pipelines with the widths that shapes can tell (heads of 64, 32 groups), drawn by diffusers, written as one
 file in the original names and beside it a ControlNet, drawn by snug from that file and from the folder: the same bytes,
 and as near to diffusers as compare_sdxl.py asks.
 """
 
-import argparse
 import os
 import random
-import subprocess
-import sys
-import tempfile
 
-import numpy as np
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
+import cases
 import tiny_sdxl
-from compare_images import judge
-from golden import settle
 from golden_controlnet import original as control_name
 from golden_sdxl_unet import original_name
 
@@ -114,18 +107,15 @@ def write_files(plan, model, folder):
 
 
 def run(args, plan, folder, name, more):
-    q, output = plan["request"], os.path.join(folder, name + ".png")
+    q = plan["request"]
     line = [args.snug, "run", "txt2img", "--prompt", q["prompt"], "--size", f"{q['width']}x{q['height']}", "--steps", str(q["steps"])]
     line += ["--guidance", str(q["guidance"]), "--seed", str(plan["seed"]), "--control-scale", str(q["control_scale"])]
-    line += ["--control-image", os.path.join(folder, "control.png"), "--output", output, *more]
+    line += ["--control-image", os.path.join(folder, "control.png"), *more]
     line += ["--negative", q["negative"]] if q["negative"] is not None else []
-    done = subprocess.run(line, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"snug exits with {done.returncode}: {done.stderr.strip()[-1500:]}")
-    return np.asarray(Image.open(output))[None]
+    return cases.run_snug(args, line, folder, f"-{name}.png", lambda at: cases.read_pictures(at, 1))
 
 
-def compare(args, seed, folder):
+def compare(args, kind, seed, folder):
     plan = finish(draw_plan(seed))
     model = os.path.join(folder, "model")
     tiny_sdxl.save_model(plan, model)
@@ -133,36 +123,16 @@ def compare(args, seed, folder):
     control.save(os.path.join(folder, "control.png"))
     want = tiny_sdxl.draw(plan, model, picture, control)
     write_files(plan, model, folder)
-    try:
+
+    def judge():
         folders = run(args, plan, folder, "folder", ["--model", model])
         single = run(args, plan, folder, "single", [
             "--model", os.path.join(folder, "model.safetensors"), "--controlnet", os.path.join(folder, "control.safetensors"),
             "--tokenizer", os.path.join(model, "tokenizer"), "--tokenizer-2", os.path.join(model, "tokenizer_2")])
-        wrong, worst, part = judge(want, [folders, single])
-    except RuntimeError as error:
-        wrong, worst, part = str(error), 0, 0.0
-    print(f"{'FAIL' if wrong else 'pass'} seed {seed}: off by {worst}, {100 * part:.4f} % of values, unet {plan['unet']['block_out_channels']}")
-    if wrong:
-        print(f"     {wrong}")
-    return not wrong
+        return cases.judge_pictures(want, [*folders, *single])
 
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--snug", default="build/snug")
-    parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--cases", type=int, default=2, help="seeds")
-    parser.add_argument("--keep", help="folder that keeps the cases")
-    args = parser.parse_args()
-    settle()
-    results = []
-    with tempfile.TemporaryDirectory() as scratch:
-        for seed in range(args.first, args.first + args.cases):
-            folder = os.path.join(args.keep or scratch, str(seed))
-            os.makedirs(folder, exist_ok=True)
-            results.append(compare(args, seed, folder))
-    sys.exit(0 if all(results) else 1)
+    return cases.compare(f"{kind} seed {seed}", f"unet {plan['unet']['block_out_channels']}", judge)
 
 
 if __name__ == "__main__":
-    main()
+    cases.run(cases.parser(__doc__, ["single"]).parse_args(), compare)
