@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "pipelines/cutout.h"
+#include "pipelines/identity.h"
 
 static SnugStatus open_files(CutoutNet *n, PipelineContext *context, const char *path,
                              const Checkpoint **weights, SnugError *err)
@@ -32,9 +33,13 @@ SnugStatus cutout_net_open(CutoutNet *n, PipelineContext *context, const char *p
     *n = (CutoutNet){ .net.patches = patches };
     TRY(open_files(n, context, path, &weights, err));
     const char *prefix = birefnet_prefix(weights);
-    if (!prefix)
+    if (!prefix) {
+        Identity found;
+        identity_find(&found, weights);
         return error_set(err, SNUG_ERR_FILE,
-                         "%s: no BiRefNet with deformable branches in its decoder", path);
+                         "%s: no BiRefNet with deformable branches in its decoder: it is %s", path,
+                         found.words);
+    }
     (void)snprintf(backbone, sizeof backbone, "%sbb.", prefix);
     TRY(swin_config_detect(&n->net.backbone.cfg, weights, backbone, err));
     n->names = (NameMap){ .convention = "names behind a trainer's prefix", .prefix = prefix };

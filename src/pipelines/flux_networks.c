@@ -121,12 +121,14 @@ static const ImageSpelling OF_VAE[] = { { FLUX_NAMES_VAE_MARKER, &FLUX_NAMES_VAE
                                         { NULL, NULL } };
 
 const ImageNetwork FLUX_TRANSFORMER = { "transformer", "transformer",  "FLUX transformer",
-                                        TRANSFORMERS,  OF_TRANSFORMER, config_transformer };
-const ImageNetwork FLUX_CLIP = { "text_encoder", "text-encoder", "CLIP text encoder",
-                                 CLIPS,          OF_CLIP,        config_clip };
+                                        TRANSFORMERS,  OF_TRANSFORMER, config_transformer,
+                                        IDENTITY_NONE };
+const ImageNetwork FLUX_CLIP = { "text_encoder", "text-encoder", "CLIP text encoder", CLIPS,
+                                 OF_CLIP,        config_clip,    IDENTITY_NONE };
 const ImageNetwork FLUX_T5 = { "text_encoder_2", "text-encoder-2", "T5 text encoder", T5S, OF_T5,
-                               wan_config_text };
-const ImageNetwork FLUX_VAE = { "vae", "vae", "FLUX VAE", VAES, OF_VAE, config_vae };
+                               wan_config_text,  IDENTITY_NONE };
+const ImageNetwork FLUX_VAE = { "vae",  "vae",      "FLUX VAE",         VAES,
+                                OF_VAE, config_vae, IDENTITY_VAE_STABLE };
 
 /* ---- binding -------------------------------------------------------------------------------- */
 
@@ -179,6 +181,20 @@ static SnugStatus open_vae(FluxJob *j, SnugError *err)
     return weights_end(&w, err);
 }
 
+/* A file of its own beside the configuration of a folder: dev and Fill differ in what they take. */
+static SnugStatus check_kind(const FluxDitConfig *cfg, const ImagePart *p, SnugError *err)
+{
+    Identity found;
+    int64_t in;
+    TRY(wan_shapes_dim((WanTensors){ p->weights, &p->names }, "x_embedder.weight", 1, &in, err));
+    if (in == cfg->in_channels) return SNUG_OK;
+    identity_find(&found, p->weights);
+    return error_set(err, SNUG_ERR_FILE,
+                     "%s: this is %s (it takes %lld channels), the model's folder is made for one "
+                     "that takes %lld: give the folder of its own model, or each part by itself",
+                     p->path, found.words, (long long)in, (long long)cfg->in_channels);
+}
+
 static SnugStatus open_transformer(FluxJob *j, SnugError *err)
 {
     ImagePart p;
@@ -186,6 +202,7 @@ static SnugStatus open_transformer(FluxJob *j, SnugError *err)
     TRY(image_model_network(&j->image->model, &FLUX_TRANSFORMER,
                             j->image->request->paths.transformer, &p, err));
     TRY(flux_dit_config_read(&j->dit.cfg, p.config, err));
+    TRY(check_kind(&j->dit.cfg, &p, err));
     j->dit.cfg.shift_first = p.names.rows == FLUX_NAMES_ORIGINAL.rows;
     begin(j, &w, &p, "transformer", LORA_DENOISER);
     flux_dit_weights(&j->dit, &w);

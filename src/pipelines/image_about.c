@@ -1,9 +1,9 @@
 /* image_about.c  A folder of a model that draws pictures, as it would be opened for a run: its family says
- * whether the parts are whole and what a run takes. Single files are not told apart here. */
+ * whether the parts are whole and what a run takes. What has no index is told file by file. */
 #include <string.h>
 
 #include "base/error.h"
-#include "pipelines/about.h"
+#include "pipelines/identity.h"
 #include "pipelines/image.h"
 
 /** What a described model keeps open. */
@@ -21,12 +21,14 @@ static SnugStatus add_parts(About *a, ModelDir *dir, SnugError *err)
         if (!index->parts[i].library) continue; /* absent on purpose */
         TRY(model_dir_component(dir, index->parts[i].name, &c, err));
         if (!c->weights) continue;
-        a->part[a->n_parts++] = (AboutPart){ .role = index->parts[i].name,
-                                             .words = "a network",
-                                             .path = c->path,
-                                             .class_name = index->parts[i].class_name,
-                                             .config_from = "config.json",
-                                             .weights = c->weights };
+        AboutPart *part = &a->part[a->n_parts++];
+        *part = (AboutPart){ .role = index->parts[i].name,
+                             .words = "a network",
+                             .path = c->path,
+                             .class_name = index->parts[i].class_name,
+                             .config_from = "tensor shapes",
+                             .weights = c->weights };
+        TRY(identity_part(a, part, c->weights, err));
     }
     return SNUG_OK;
 }
@@ -62,7 +64,7 @@ static SnugStatus look(About *a, Found *f, const char *path, bool *ours, SnugErr
     const char *index = file_join(&a->arena, path, "model_index.json");
     *ours = false;
     if (!index) return about_no_memory(path, err);
-    if (file_type(index) != FILE_REGULAR) return SNUG_OK;
+    if (file_type(index) != FILE_REGULAR) return identity_about(a, path, err);
     TRY(option_defaults(IMAGE_OPTIONS, &f->request, &a->arena, err));
     f->request.paths.model = path;
     TRY(image_model_init(&f->job.model, &a->arena, &f->request.paths, err));

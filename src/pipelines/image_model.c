@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/size.h"
 
 /** An open file or folder of one network. */
 typedef struct ImageFile {
@@ -15,6 +16,23 @@ typedef struct ImageFile {
     JsonDoc *config;      /* told by shapes; of the network asked for last */
     struct ImageFile *next;
 } ImageFile;
+
+/* A network's folder in place of a pipeline's: say which one it is. */
+static SnugStatus refuse_folder(const ImageModel *m, SnugError *why, SnugError *err)
+{
+    Component *c = NULL;
+    Identity found = { .kind = IDENTITY_NONE };
+    if (component_open(&c, m->arena->heap, m->path, NULL, NULL) == SNUG_OK && c->weights)
+        identity_find(&found, c->weights);
+    component_close(c);
+    if (found.kind == IDENTITY_NONE) {
+        if (err) *err = *why;
+        return SNUG_ERR_FILE;
+    }
+    return error_set(err, SNUG_ERR_FILE,
+                     "%s: this is %s: one part of a model, not the folder of a pipeline", m->path,
+                     found.words);
+}
 
 SnugStatus image_model_init(ImageModel *m, Arena *arena, const ImagePaths *paths, SnugError *err)
 {
@@ -26,7 +44,10 @@ SnugStatus image_model_init(ImageModel *m, Arena *arena, const ImagePaths *paths
     if (file_type(paths->model) == FILE_ABSENT)
         return error_set(err, SNUG_ERR_FILE, "%s: there is no such folder or file", paths->model);
     if (file_type(paths->model) != FILE_DIRECTORY) return SNUG_OK;
-    TRY(model_dir_open(&m->dir, arena->heap, paths->model, NULL, err));
+    SnugError why = { { 0 } };
+    const SnugStatus status = model_dir_open(&m->dir, arena->heap, paths->model, NULL, &why);
+    if (status == SNUG_ERR_FILE) return refuse_folder(m, &why, err);
+    if (status != SNUG_OK) return error_set(err, status, "%s", why.text);
     m->class_name = model_dir_index(m->dir)->class_name;
     m->index = model_dir_json(m->dir);
     return SNUG_OK;
@@ -105,6 +126,16 @@ static size_t find_marker(const Checkpoint *c, const char *marker, const char **
     return best;
 }
 
+/* Nothing of that network is in it. */
+static SnugStatus refuse(const char *path, const Checkpoint *weights, const ImageNetwork *network,
+                         SnugError *err)
+{
+    Identity found;
+    identity_find(&found, weights);
+    return error_set(err, SNUG_ERR_FILE, "%s: it holds no %s, it is %s; name another with --%s",
+                     path, network->words, found.words, network->flag);
+}
+
 static const ImageSpelling *find_spelling(const Checkpoint *c, const ImageNetwork *network,
                                           size_t *prefix, const char **name)
 {
@@ -149,15 +180,58 @@ static SnugStatus configure(ImageModel *m, ImageFile *f, const ImageNetwork *net
     return SNUG_OK;
 }
 
+/* What a class of diffusers or transformers is known by; IDENTITY_NONE: any. */
+static IdentityKind kind_of(const char *class_name)
+{
+    static const struct {
+        const char *name;
+        IdentityKind kind;
+    } KINDS[] = { { "FluxTransformer2DModel", IDENTITY_FLUX },
+                  { "UNet2DConditionModel", IDENTITY_UNET },
+                  { "ControlNetModel", IDENTITY_CONTROLNET },
+                  { "AutoencoderKL", IDENTITY_VAE },
+                  { "CLIPTextModel", IDENTITY_CLIP },
+                  { "CLIPTextModelWithProjection", IDENTITY_CLIP },
+                  { "T5EncoderModel", IDENTITY_T5 } };
+    for (size_t i = 0; i < COUNT(KINDS); i++)
+        if (strcmp(KINDS[i].name, class_name) == 0) return KINDS[i].kind;
+    return IDENTITY_NONE;
+}
+
+static SnugStatus check_stranger(const char *path, const Checkpoint *weights,
+                                 const ImageNetwork *network, SnugError *err)
+{
+    Identity found;
+    identity_find(&found, weights);
+    if (network->stranger == IDENTITY_NONE || found.kind != network->stranger) return SNUG_OK;
+    return refuse(path, weights, network, err);
+}
+
+/* A folder's weights must not be those of another network, whatever its configuration says. Which of
+ * several UNets it is the family looks at. */
+static SnugStatus check_weights(const char *path, const Checkpoint *weights,
+                                const ImageNetwork *network, SnugError *err)
+{
+    const IdentityKind want = kind_of(network->classes[0]);
+    Identity found;
+    identity_find(&found, weights);
+    TRY(check_stranger(path, weights, network, err));
+    if (found.kind == IDENTITY_UNET_OTHER || found.kind == IDENTITY_UNET_REFINER)
+        found.kind = IDENTITY_UNET;
+    if (found.kind == IDENTITY_VAE_FLUX || found.kind == IDENTITY_VAE_STABLE)
+        found.kind = IDENTITY_VAE;
+    if (want == IDENTITY_NONE || found.kind == IDENTITY_NONE || found.kind == want) return SNUG_OK;
+    return refuse(path, weights, network, err);
+}
+
 static SnugStatus file_part(ImageModel *m, ImageFile *f, const ImageNetwork *network,
                             ImagePart *out, SnugError *err)
 {
     size_t prefix;
     const char *name = NULL;
     const ImageSpelling *s = find_spelling(f->weights, network, &prefix, &name);
-    if (!s)
-        return error_set(err, SNUG_ERR_FILE, "%s: it holds no %s; name its file with --%s", f->path,
-                         network->words, network->flag);
+    if (!s) return refuse(f->path, f->weights, network, err);
+    TRY(check_stranger(f->path, f->weights, network, err));
     *out = (ImagePart){ .path = f->path, .weights = f->weights };
     if (s->map) out->names = *s->map;
     if (prefix) out->names.prefix = arena_text(m->arena, name, prefix);
@@ -170,7 +244,10 @@ SnugStatus image_model_network(ImageModel *m, const ImageNetwork *network, const
                                ImagePart *out, SnugError *err)
 {
     ImageFile *f = NULL;
-    if (!given && m->dir) return image_model_part(m, network->name, network->classes, out, err);
+    if (!given && m->dir) {
+        TRY(image_model_part(m, network->name, network->classes, out, err));
+        return check_weights(out->path, out->weights, network, err);
+    }
     if (!given) given = m->paths->model;
     *out = (ImagePart){ .path = NULL };
     if (!given)
@@ -181,6 +258,7 @@ SnugStatus image_model_network(ImageModel *m, const ImageNetwork *network, const
     if (f->weights) return file_part(m, f, network, out, err);
     if (!listed(f->component->class_name, network->classes) || !f->component->weights)
         return error_set(err, SNUG_ERR_FILE, "%s: it holds no %s", given, network->words);
+    TRY(check_weights(given, f->component->weights, network, err));
     *out = (ImagePart){ .path = f->component->path,
                         .weights = f->component->weights,
                         .config = f->component->config };
@@ -191,6 +269,25 @@ void image_part_begin(const ImagePart *part, Weights *w, WeightTable *table, con
 {
     weights_begin(w, table, part->weights, name);
     weights_names(w, &part->names);
+}
+
+const char *image_model_words(ImageModel *m)
+{
+    static const char *const NAMES[] = { "transformer", "unet" };
+    Identity found = { .words = "no model that snug knows" };
+    const char *path = m->paths->transformer ? m->paths->transformer : m->paths->model;
+    Component *c = NULL;
+    ImageFile *f = NULL;
+    for (int i = 0; m->dir && !c && i < 2; i++)
+        if (model_dir_has(m->dir, NAMES[i]) &&
+            model_dir_component(m->dir, NAMES[i], &c, NULL) != SNUG_OK)
+            c = NULL; /* what is wrong with it is not what is asked here */
+    if (!m->dir && path && open_file(m, path, &f, NULL) == SNUG_OK) c = f->component;
+    if (c && c->weights)
+        identity_find(&found, c->weights);
+    else if (f && f->weights)
+        identity_find(&found, f->weights);
+    return found.words;
 }
 
 bool image_model_holds(ImageModel *m, const ImageNetwork *network, const char *given)

@@ -9,6 +9,7 @@
 
 #include "formats/model_dir.h"
 #include "nn/weights.h"
+#include "pipelines/identity.h"
 #include "pipelines/wan_config.h"
 
 /** What a user names; all may be NULL. */
@@ -41,6 +42,7 @@ typedef struct ImageNetwork {
     const ImageSpelling *spellings; /**< in files */
     /** A configuration from shapes, as diffusers or transformers would have written it. */
     SnugStatus (*config)(JsonDoc **out, Heap *heap, WanTensors tensors, SnugError *err);
+    IdentityKind stranger; /**< its like in other models: refused by name; IDENTITY_NONE: none */
 } ImageNetwork;
 
 /** One network. */
@@ -76,6 +78,8 @@ SNUG_MUST_USE SnugStatus image_model_network(ImageModel *model, const ImageNetwo
 void image_part_begin(const ImagePart *part, Weights *w, WeightTable *table, const char *name);
 /** Is the network in the file `given`, or in the model's file? Folders are not looked into. */
 bool image_model_holds(ImageModel *model, const ImageNetwork *network, const char *given);
+/** What the network that gives a model its name is: "an SDXL UNet". For messages; static. */
+const char *image_model_words(ImageModel *model);
 /** scheduler_config.json; absent where the model brings none. */
 SNUG_MUST_USE SnugStatus image_model_scheduler(ImageModel *model, Json *out, SnugError *err);
 /** Folder or file of a tokenizer: the `given` one, else the folder's. */

@@ -17,9 +17,12 @@ SnugStatus image_family_find(ImageJob *j, SnugError *err)
             j->family = FAMILIES[i];
             return SNUG_OK;
         }
+    const char *kind = j->model.class_name;
     return error_set(err, SNUG_ERR_FILE,
-                     "%s: a %s is no image model that snug draws with; there are: FLUX.1, SDXL",
-                     j->model.path, j->model.class_name ? j->model.class_name : "model");
+                     "%s: this is %s%s%s%s, no image model that snug draws with; there are: "
+                     "FLUX.1, SDXL",
+                     j->model.path, image_model_words(&j->model), kind ? " (" : "",
+                     kind ? kind : "", kind ? ")" : "");
 }
 
 /* The user's word over the family's. */

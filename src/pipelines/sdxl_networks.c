@@ -6,6 +6,7 @@
 #include "models/clip_names.h"
 #include "models/flux_names.h"
 #include "models/unet_names.h"
+#include "pipelines/identity.h"
 #include "pipelines/lora_option.h"
 #include "pipelines/sdxl.h"
 #include "pipelines/wan_shapes.h"
@@ -257,15 +258,19 @@ static const ImageSpelling OF_VAE[] = { { FLUX_NAMES_VAE_MARKER, &FLUX_NAMES_VAE
                                         { "decoder.mid_block.resnets.0.conv1.weight", NULL },
                                         { NULL, NULL } };
 
-const ImageNetwork SDXL_UNET = { "unet", "transformer", "UNet", UNETS, OF_UNET, config_unet };
-const ImageNetwork SDXL_CONTROLNET = { "controlnet", "controlnet",  "ControlNet",
-                                       CONTROLNETS,  OF_CONTROLNET, config_unet };
+const ImageNetwork SDXL_UNET = { "unet",  "transformer", "UNet",       UNETS,
+                                 OF_UNET, config_unet,   IDENTITY_NONE };
+const ImageNetwork SDXL_CONTROLNET = { "controlnet",  "controlnet", "ControlNet", CONTROLNETS,
+                                       OF_CONTROLNET, config_unet,  IDENTITY_NONE };
 static const ImageNetwork CLIPS[SDXL_ENCODERS] = {
-    { "text_encoder", "text-encoder", "CLIP-L text encoder", FIRSTS, OF_FIRST, config_first },
+    { "text_encoder", "text-encoder", "CLIP-L text encoder", FIRSTS, OF_FIRST, config_first,
+      IDENTITY_NONE },
     { "text_encoder_2", "text-encoder-2", "OpenCLIP text encoder", SECONDS, OF_SECOND,
-      config_second }
+      config_second, IDENTITY_NONE }
 };
-static const ImageNetwork VAE = { "vae", "vae", "VAE", VAES, OF_VAE, config_vae };
+static const ImageNetwork VAE = {
+    "vae", "vae", "VAE", VAES, OF_VAE, config_vae, IDENTITY_VAE_FLUX
+};
 
 /* ---- binding -------------------------------------------------------------------------------- */
 
@@ -321,9 +326,15 @@ static SnugStatus open_unet(SdxlJob *j, SnugError *err)
     ImagePart p;
     Weights w;
     NameMap original;
+    Identity found;
     UnetConfig *u = &j->unet.trunk.cfg;
     TRY(image_model_network(&j->image->model, &SDXL_UNET, j->image->request->paths.transformer, &p,
                             err));
+    identity_find(&found, p.weights);
+    if (found.kind == IDENTITY_UNET_REFINER)
+        return error_set(err, SNUG_ERR_FILE,
+                         "%s: this is %s, which goes on from pictures of SDXL base: give the base",
+                         p.path, found.words);
     TRY(unet_config_read(u, p.config, err));
     if (!u->add_dim)
         return error_set(err, SNUG_ERR_FILE,

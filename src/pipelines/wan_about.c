@@ -1,6 +1,6 @@
 /* wan_about.c  A Wan model as it would be opened for a run, part by part: what is wrong with one does not
  * hide the others. */
-#include "pipelines/about.h"
+#include "pipelines/identity.h"
 #include "pipelines/wan.h"
 
 #include <string.h>
@@ -33,6 +33,16 @@ static SnugStatus index_is_ours(Heap *heap, const char *path, bool *out, SnugErr
     return SNUG_OK;
 }
 
+/* A T5 encoder by itself, or among files of a model that is not ours, is one of FLUX. */
+static bool only_t5(const WanLayout *l)
+{
+    Identity found;
+    for (int i = 0; i < WAN_ROLES; i++)
+        if ((l->part[i].path != NULL) != (i == WAN_TEXT_ENCODER)) return false;
+    identity_find(&found, l->part[WAN_TEXT_ENCODER].weights);
+    return found.kind == IDENTITY_T5;
+}
+
 /* Without an index: what could not be opened as a model of ours is none; `a->problem` says why. */
 static SnugStatus find_layout(About *a, Found *f, const char *path, bool *ours, SnugError *err)
 {
@@ -45,7 +55,10 @@ static SnugStatus find_layout(About *a, Found *f, const char *path, bool *ours, 
     if (!*ours) return SNUG_OK;
     f->request.paths.model = path;
     const SnugStatus status = wan_layout_init(l, f->look.context.arena, &f->request.paths, &why);
-    if (status == SNUG_OK) return SNUG_OK;
+    if (status == SNUG_OK) {
+        *ours = !only_t5(l);
+        return SNUG_OK;
+    }
     bool found = l->dir != NULL;
     for (int i = 0; i < WAN_ROLES; i++)
         found = found || l->part[i].path;
