@@ -1,118 +1,99 @@
-/* bench.c  Time and the FMA peak. */
+/* bench.c  Rounds of rivals, their medians, and memory. */
 #include "bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+enum {
+    LEAST_ROUNDS = 5,
+    MOST_ROUNDS = 400,
+    SETTLE_NS = 30000000, /* OpenBLAS spins for 20 ms after its work, libgomp for about 3 */
+};
+
+/** Seconds of every round; the last row is the limit's. */
+typedef struct Rounds {
+    double s[BENCH_RIVALS + 1][MOST_ROUNDS];
+    int n;
+} Rounds;
+
 static double now_s(const Bench *bench)
 {
     struct timespec t;
-    const bool alone = pool_threads(bench->pool) == 1;
-    clock_gettime(alone ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    clock_gettime(bench->busy ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    const double s = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return bench->busy ? s / pool_threads(bench->pool) : s;
 }
 
-double bench_best_s(const Bench *bench, BenchTask *task, void *context)
+static double run_task(const Bench *bench, const Rival *rival)
 {
-    double best = 1e30, spent = 0.0;
-    for (int i = 0; i < 3 || (spent < 0.2 && i < 1000); i++) {
-        const double start = now_s(bench);
-        task(context);
-        const double took = now_s(bench) - start;
-        spent += took;
-        if (took < best) best = took;
+    const double start = now_s(bench);
+    rival->task(rival->context);
+    const double took = now_s(bench) - start;
+    const struct timespec settle = { .tv_nsec = SETTLE_NS };
+    if (rival->spins) nanosleep(&settle, NULL);
+    return took;
+}
+
+static double run_limit(Bench *bench, BenchLimit limit, double amount)
+{
+    const double start = now_s(bench);
+    peak_run(bench, limit, amount);
+    return now_s(bench) - start;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *s, int n)
+{
+    qsort(s, (size_t)n, sizeof *s, by_value);
+    return s[n / 2];
+}
+
+static void run_rounds(Bench *bench, Rounds *r, const Rival *rivals, int n, BenchLimit limit,
+                       double amount)
+{
+    double spent = 0.0;
+    for (int i = 0; i < n; i++)
+        (void)run_task(bench, &rivals[i]); /* first touch, first plan */
+    for (r->n = 0; r->n < MOST_ROUNDS && (r->n < LEAST_ROUNDS || spent < bench->seconds); r->n++) {
+        r->s[n][r->n] = run_limit(bench, limit, amount);
+        for (int i = 0; i < n; i++) {
+            r->s[i][r->n] = run_task(bench, &rivals[i]);
+            spent += r->s[i][r->n];
+        }
     }
-    return best;
 }
 
-/* ---- FMA peak: 12 independent chains in registers, the register file's usual limit ---- */
-
-enum { PEAK_LOOPS = 2000000, PEAK_CHAINS = 12 };
-#define EACH_CHAIN(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
-#define BEGIN(i)       vec c##i = one * (float)i;
-#define CHAIN(i)       __asm__ volatile(FMA : "+" REG(c##i) : REG_IN(x), REG_IN(one));
-#define SUM(i)         one += c##i;
-
-#if defined(__x86_64__)
-#define REG(v)    "x"(v)
-#define REG_IN(v) "x"(v)
-#define FMA       "vfmadd231ps %1, %2, %0"
-typedef float vec8 __attribute__((vector_size(32)));
-__attribute__((target("avx2,fma"))) static float chains_avx2(void)
+void bench_race(Bench *bench, const Rival *rivals, int n, BenchLimit limit, double work)
 {
-    typedef vec8 vec;
-    vec one = { 1, 1, 1, 1, 1, 1, 1, 1 }, x = one * 1e-9f;
-    EACH_CHAIN(BEGIN)
-    for (int i = 0; i < PEAK_LOOPS; i++) {
-        EACH_CHAIN(CHAIN)
+    static Rounds rounds;
+    const bool reads = limit == LIMIT_READ;
+    run_rounds(bench, &rounds, rivals, n, limit, work);
+    double middle[BENCH_RIVALS + 1], best = 1e30;
+    for (int i = 0; i <= n; i++) {
+        middle[i] = median(rounds.s[i], rounds.n);
+        if (i > 0 && i < n && middle[i] < best) best = middle[i];
     }
-    EACH_CHAIN(SUM)
-    return one[0];
-}
-typedef float vec16 __attribute__((vector_size(64)));
-__attribute__((target("avx512f"))) static float chains_avx512(void)
-{
-    typedef vec16 vec;
-    vec one = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, x = one * 1e-9f;
-    EACH_CHAIN(BEGIN)
-    for (int i = 0; i < PEAK_LOOPS; i++) {
-        EACH_CHAIN(CHAIN)
+    const double peak = work / middle[n] * 1e-9;
+    for (int i = 0; i < n; i++) {
+        if (rivals[i].failed && *rivals[i].failed) {
+            printf("%-44s failed\n", rivals[i].name);
+            continue;
+        }
+        const double rate = work / middle[i] * 1e-9;
+        printf("%-44s %9.3f ms %7.1f %s, best %7.1f", rivals[i].name, middle[i] * 1e3, rate,
+               reads ? "GB/s" : "GFLOP/s", work / rounds.s[i][0] * 1e-9);
+        if (middle[n] > 0.0) printf("  %.2f of %.0f", rate / peak, peak);
+        if (i == 0 && n > 1) printf("  %.2f x library", best / middle[0]);
+        printf("\n");
     }
-    EACH_CHAIN(SUM)
-    return one[0];
+    fflush(stdout);
 }
-#elif defined(__aarch64__)
-#define REG(v)    "w"(v)
-#define REG_IN(v) "w"(v)
-#define FMA       "fmla %0.4s, %1.4s, %2.4s"
-typedef float vec4 __attribute__((vector_size(16)));
-static float chains_neon(void)
-{
-    typedef vec4 vec;
-    vec one = { 1, 1, 1, 1 }, x = one * 1e-9f;
-    EACH_CHAIN(BEGIN)
-    for (int i = 0; i < PEAK_LOOPS; i++) {
-        EACH_CHAIN(CHAIN)
-    }
-    EACH_CHAIN(SUM)
-    return one[0];
-}
-#endif
-
-static void peak_unit(void *context, int64_t unit, int worker)
-{
-    (void)worker;
-    float *sink = (float *)context + unit;
-#if defined(__x86_64__)
-    if (isa_covers(isa_detect(), ISA_AVX512))
-        *sink = chains_avx512();
-    else if (isa_covers(isa_detect(), ISA_AVX2))
-        *sink = chains_avx2();
-#elif defined(__aarch64__)
-    *sink = chains_neon();
-#else
-    *sink = 0.0f;
-#endif
-}
-
-static void peak_task(void *context)
-{
-    const Bench *bench = context;
-    static float sink[1024];
-    pool_run(bench->pool, pool_threads(bench->pool), peak_unit, sink);
-}
-
-void bench_measure_peak(Bench *bench)
-{
-    const Isa isa = isa_detect();
-    if (isa == ISA_REF || pool_threads(bench->pool) > 1024) return;
-    const int lanes = isa_covers(isa, ISA_AVX512) ? 16 : isa_covers(isa, ISA_AVX2) ? 8 : 4;
-    const double flops = 2.0 * PEAK_LOOPS * PEAK_CHAINS * lanes * pool_threads(bench->pool);
-    bench->peak = flops / bench_best_s(bench, peak_task, bench) * 1e-9;
-}
-
-/* ---- data and output ---- */
 
 void bench_fill(float *x, int64_t n)
 {
@@ -123,21 +104,13 @@ void bench_fill(float *x, int64_t n)
     }
 }
 
-void *bench_take(Bench *bench, size_t bytes)
+Slab bench_take(size_t bytes)
 {
-    void *block = heap_take(bench->heap, bytes, "bench");
-    if (!block) {
-        fprintf(stderr, "no memory for %zu bytes\n", bytes);
+    SnugError err;
+    Slab slab;
+    if (slab_open(&slab, bytes, &err) != SNUG_OK) {
+        fprintf(stderr, "%s\n", err.text);
         exit(1);
     }
-    return block;
-}
-
-void bench_report(const Bench *bench, const char *name, double flops, double seconds)
-{
-    const double rate = flops / seconds * 1e-9;
-    printf("%-44s %9.3f ms %8.1f GFLOP/s", name, seconds * 1e3, rate);
-    if (bench->peak > 0) printf("  %.2f of peak", rate / bench->peak);
-    printf("\n");
-    fflush(stdout);
+    return slab;
 }

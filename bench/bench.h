@@ -1,32 +1,57 @@
-/* bench.h  What the measurements of kernels share: time, this machine's FMA peak, a line of output. */
+/* bench.h  What the measurements of kernels share: memory, rounds of rivals, a line of output for each.
+ *
+ * All that is compared runs in the same rounds: the limit of the machine (fused multiply-adds or reads
+ * of memory, for about as long as the kernel takes), the kernel, the same from other libraries. So
+ * a neighbour's noise meets all of them, and the ratios of medians hold where rates do not. */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
 #include "base/heap.h"
 #include "base/pool.h"
 #include "compute/cpu/kernels.h"
+#include "memory/slab.h"
+
+/** What limits a kernel: arithmetic or the reading of weights from memory. */
+typedef enum BenchLimit { LIMIT_FMA, LIMIT_READ } BenchLimit;
 
 typedef struct Bench {
     Kernels kernels;
     Heap *heap;
     Pool *pool;
-    void *scratch;
+    void *scratch; /* cpu_gemm_scratch_bytes */
     const char *filter;
-    double peak; /* GFLOP/s of all threads */
+    bool busy;      /* processor time counts */
+    Slab ahead;     /* what the limit LIMIT_READ reads: more than any cache */
+    double seconds; /* least time of one kernel's rounds */
 } Bench;
 
 typedef void BenchTask(void *context);
-/** Best time of at least 3 runs and 0.2 s; with one thread the processor's time, so that others on the
- *  machine disturb less. */
-double bench_best_s(const Bench *bench, BenchTask *task, void *context);
-void bench_measure_peak(Bench *bench);
-/** Print a line; `flops` of one task. */
-void bench_report(const Bench *bench, const char *name, double flops, double seconds);
-/** Exits when there is no memory. */
-void *bench_take(Bench *bench, size_t bytes);
+
+/** Something to run in every round. */
+typedef struct Rival {
+    const char *name;
+    BenchTask *task;
+    void *context;
+    bool spins;         /* its threads go on spinning for a while: let them fall asleep */
+    const bool *failed; /* or NULL; looked at after the last round */
+} Rival;
+
+enum { BENCH_RIVALS = 3 };
+
+/** Run rivals and the limit in turns and print a line for each rival. The first is ours. `work`: floating
+ *  point operations or bytes of one task. */
+void bench_race(Bench *bench, const Rival *rivals, int n, BenchLimit limit, double work);
+
+/** In huge pages where there are, as in the program's slab; zeros. Exits when there is no memory. */
+Slab bench_take(size_t bytes);
 void bench_fill(float *x, int64_t n);
 
-/** conv.c: convolutions of the networks, and oneDNN's beside them if linked. */
+/** peak.c: run `amount` flops or bytes of the limit on all threads of the pool. */
+void peak_run(Bench *bench, BenchLimit limit, double amount);
+
+/** products.c, attention.c, conv.c: the kernels' shapes. */
+void bench_products(Bench *bench);
+void bench_attentions(Bench *bench);
 void bench_convolutions(Bench *bench);
 
 #endif

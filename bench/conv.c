@@ -115,7 +115,8 @@ static void peer_memory(Peer *p, int i, int arg, const_dnnl_primitive_desc_t des
     dnnl_memory_create(&p->arg[i].memory, md, p->engine, DNNL_MEMORY_ALLOCATE);
 }
 
-static void peer_report(Bench *bench, const ConvShape *s, double flops)
+/** False where it has no such convolution. */
+static bool peer_open(Peer *p, const Bench *bench, const ConvShape *s)
 {
     const ConvGeometry *g = &s->g;
     const ConvOutput out = cpu_conv_output(s);
@@ -128,10 +129,10 @@ static void peer_report(Bench *bench, const ConvShape *s, double flops)
     dnnl_memory_desc_t md[4];
     dnnl_convolution_desc_t conv;
     dnnl_primitive_desc_t desc = NULL;
-    Peer p = { 0 };
     omp_set_num_threads(pool_threads(bench->pool));
-    if (g->upsample != 1 || dnnl_engine_create(&p.engine, dnnl_cpu, 0) != dnnl_success) return;
-    dnnl_stream_create(&p.stream, p.engine, dnnl_stream_default_flags);
+    if (g->upsample != 1 || dnnl_engine_create(&p->engine, dnnl_cpu, 0) != dnnl_success)
+        return false;
+    dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags);
     dnnl_memory_desc_init_by_tag(&md[0], 5, in, dnnl_f32, dnnl_format_tag_any);
     dnnl_memory_desc_init_by_tag(&md[1], per > 1 ? 6 : 5, per > 1 ? w : w + 1, dnnl_f32,
                                  dnnl_format_tag_any);
@@ -139,25 +140,44 @@ static void peer_report(Bench *bench, const ConvShape *s, double flops)
     dnnl_memory_desc_init_by_tag(&md[3], 5, y, dnnl_f32, dnnl_format_tag_any);
     if (dnnl_convolution_forward_desc_init(&conv, dnnl_forward_inference, dnnl_convolution_auto,
                                            &md[0], &md[1], &md[2], &md[3], step, before,
-                                           after) == dnnl_success &&
-        dnnl_primitive_desc_create(&desc, &conv, NULL, p.engine, NULL) == dnnl_success) {
-        peer_memory(&p, 0, DNNL_ARG_SRC, desc, dnnl_query_src_md);
-        peer_memory(&p, 1, DNNL_ARG_WEIGHTS, desc, dnnl_query_weights_md);
-        peer_memory(&p, 3, DNNL_ARG_DST, desc, dnnl_query_dst_md);
-        p.arg[2].arg = DNNL_ARG_BIAS;
-        dnnl_memory_create(&p.arg[2].memory, &md[2], p.engine, DNNL_MEMORY_ALLOCATE);
-        dnnl_primitive_create(&p.conv, desc);
-        const double seconds = bench_best_s(bench, peer_task, &p);
-        bench_report(bench, p.failed ? "  oneDNN (failed)" : "  oneDNN", flops, seconds);
-        for (int i = 0; i < 4; i++)
-            dnnl_memory_destroy(p.arg[i].memory);
-        dnnl_primitive_destroy(p.conv);
-        dnnl_primitive_desc_destroy(desc);
-    }
-    dnnl_stream_destroy(p.stream);
-    dnnl_engine_destroy(p.engine);
+                                           after) != dnnl_success ||
+        dnnl_primitive_desc_create(&desc, &conv, NULL, p->engine, NULL) != dnnl_success)
+        return false;
+    peer_memory(p, 0, DNNL_ARG_SRC, desc, dnnl_query_src_md);
+    peer_memory(p, 1, DNNL_ARG_WEIGHTS, desc, dnnl_query_weights_md);
+    peer_memory(p, 3, DNNL_ARG_DST, desc, dnnl_query_dst_md);
+    p->arg[2].arg = DNNL_ARG_BIAS;
+    dnnl_memory_create(&p->arg[2].memory, &md[2], p->engine, DNNL_MEMORY_ALLOCATE);
+    dnnl_primitive_create(&p->conv, desc);
+    dnnl_primitive_desc_destroy(desc);
+    return true;
+}
+
+static void peer_close(Peer *p)
+{
+    for (int i = 0; i < 4; i++)
+        if (p->arg[i].memory) dnnl_memory_destroy(p->arg[i].memory);
+    if (p->conv) dnnl_primitive_destroy(p->conv);
+    if (p->stream) dnnl_stream_destroy(p->stream);
+    if (p->engine) dnnl_engine_destroy(p->engine);
 }
 #endif
+
+static void race(Bench *bench, const char *name, Layer *l, double flops)
+{
+    Rival rivals[BENCH_RIVALS] = { { .name = name, .task = layer_task, .context = l } };
+    int n = 1;
+#ifdef HAVE_DNNL
+    Peer peer = { 0 };
+    if (peer_open(&peer, bench, &l->args.shape))
+        rivals[n++] =
+            (Rival){ "  oneDNN", peer_task, &peer, .spins = true, .failed = &peer.failed };
+#endif
+    bench_race(bench, rivals, n, LIMIT_FMA, flops);
+#ifdef HAVE_DNNL
+    peer_close(&peer);
+#endif
+}
 
 static void bench_layer(Bench *bench, const char *name, const ConvShape *s)
 {
@@ -170,27 +190,24 @@ static void bench_layer(Bench *bench, const char *name, const ConvShape *s)
              (long long)s->h, (long long)s->cin, (long long)s->cout,
              cpu_conv_method(s) == CONV_WINOGRAD ? " F(4,3)" : "");
     if (bench->filter && !strstr(text, bench->filter)) return;
-    float *x = bench_take(bench, (size_t)((s->frames + 2) * pixels) * sizeof *x);
-    float *w = bench_take(bench, (size_t)(s->cout * terms) * sizeof *w);
-    float *y = bench_take(bench, (size_t)n * sizeof *y);
+    Slab slab = bench_take((size_t)((s->frames + 2) * pixels) * sizeof(float)),
+         weights = bench_take((size_t)(s->cout * terms) * sizeof(float)),
+         y = bench_take((size_t)n * sizeof(float)),
+         scratch = bench_take(cpu_conv_workspace_bytes(s, pool_threads(bench->pool)));
+    float *x = (float *)(void *)slab.base, *w = (float *)(void *)weights.base;
     bench_fill(x, (s->frames + 2) * pixels);
     bench_fill(w, s->cout * terms);
     const float *const past[2] = { x, x + pixels };
     Layer l = { bench,
                 { .shape = *s, .x = x + 2 * pixels, .past = past, .n_held = g->n_past },
-                NULL };
+                scratch.base };
     l.args.w = stored_dense(DT_F32, w, s->cout, terms);
-    l.args.y = y;
-    l.scratch = bench_take(bench, cpu_conv_workspace_bytes(s, pool_threads(bench->pool)));
-    const double flops = 2.0 * (double)n * (double)terms;
-    bench_report(bench, text, flops, bench_best_s(bench, layer_task, &l));
-#ifdef HAVE_DNNL
-    peer_report(bench, s, flops);
-#endif
-    heap_give(bench->heap, l.scratch);
-    heap_give(bench->heap, y);
-    heap_give(bench->heap, w);
-    heap_give(bench->heap, x);
+    l.args.y = (float *)(void *)y.base;
+    race(bench, text, &l, 2.0 * (double)n * (double)terms);
+    slab_close(&scratch);
+    slab_close(&y);
+    slab_close(&weights);
+    slab_close(&slab);
 }
 
 void bench_convolutions(Bench *bench)
