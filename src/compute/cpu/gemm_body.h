@@ -21,6 +21,8 @@ typedef struct TilePanel {
     int64_t n0; /**< first column */
 } TilePanel;
 
+enum { LINE = 64 / sizeof(float) };
+
 /** Fewer columns than lanes. Apart, or it is unrolled into every tile. */
 static __attribute__((noinline)) void finish_part(const GemmTile *tile, int64_t row, int64_t n0,
                                                   const float *sums)
@@ -52,13 +54,16 @@ VEC_INLINE void finish(const GemmTile *tile, int64_t row, int64_t n0, vfloat sum
 VEC_INLINE void tile_rows(const GemmTile *tile, int64_t row, TilePanel p, int rows, int vectors)
 {
     const int64_t n_taps = tile->tap ? tile->n_taps : 1;
+#define FETCH(i) /* or the additions at the end wait for it */                                     \
+    if (i < rows) __builtin_prefetch(tile->c[row + i] + p.n0, 1);
+    EACH_ROW(FETCH)
 #define ZERO(i) vfloat low##i = vec_set(0.0f), high##i = low##i;
     EACH_ROW(ZERO)
     for (int64_t t = 0; t < n_taps; t++) {
         const int64_t offset = tile->tap ? tile->tap[t] : 0;
 #define POINT(i) const float *a##i = tile->a[row + (i < rows ? i : 0)] + offset;
         EACH_ROW(POINT)
-#pragma GCC unroll 4
+#pragma GCC unroll 2
         for (int64_t k = 0; k < tile->kc; k++, p.low += PANEL, p.high += PANEL) {
             const vfloat b0 = vec_load(p.low), b1 = vectors > 1 ? vec_load(p.high) : b0;
 #define STEP(i)                                                                                    \
@@ -107,15 +112,30 @@ static void tile_single(const GemmTile *tile, int64_t row, TilePanel p, int64_t 
 }
 #endif
 
+/** Terms k0 .. k0 + n - 1 of x in the rows of the next tile: while this one is computed they come, which
+ *  no hardware foresees in rows this far apart. */
+static void fetch_rows(const GemmTile *tile, int64_t row, int64_t rows, int64_t k0, int64_t n)
+{
+    const int64_t end = k0 + n < tile->kc ? k0 + n : tile->kc;
+    const int64_t offset = tile->tap ? tile->tap[0] : 0;
+    for (int64_t r = row; r < row + rows && r < tile->rows; r++)
+        for (int64_t k = k0; k < end; k += LINE)
+            __builtin_prefetch(tile->a[r] + offset + k);
+}
+
 static void gemm_block_body(const GemmTile *tile)
 {
     const int64_t depth = tile->kc * (tile->tap ? tile->n_taps : 1);
+    const int64_t steps = (tile->cols + 2 * VLEN - 1) / (2 * VLEN);
+    const int64_t share = (tile->kc + LINE * steps - 1) / (LINE * steps) * LINE;
     int64_t rows;
     for (int64_t row = 0; row < tile->rows; row += rows) {
         const int64_t left = tile->rows - row, tiles = (left + TILE_ROWS - 1) / TILE_ROWS;
+        int64_t k0 = 0;                    /* of the terms to fetch */
         rows = (left + tiles - 1) / tiles; /* 8 rows as 4 + 4, not 6 + 2 */
-        for (int64_t n0 = 0; n0 < tile->cols; n0 += 2 * VLEN) {
+        for (int64_t n0 = 0; n0 < tile->cols; n0 += 2 * VLEN, k0 += share) {
             TilePanel p = { tile->b + n0 * depth, NULL, n0 };
+            fetch_rows(tile, row + rows, rows, k0, share);
 #if VLEN_IS_PANEL
             p.high = p.low + depth * PANEL;
             if (tile->cols - n0 <= PANEL) {
