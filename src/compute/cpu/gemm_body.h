@@ -5,7 +5,9 @@
  * after vec.h and a definition of TILE_ROWS (6 or 14).
  *
  * The accumulators are named variables: gcc 12 keeps an array of them in memory and stores
- * all of it on every k (66 instead of 186 GFLOP/s on Zen 3). */
+ * all of it on every k (66 instead of 186 GFLOP/s on Zen 3). A tile of 64 terms takes 384 cycles, so
+ * all that is asked once per tile counts: the number of rows is settled once per strip, and a
+ * tile of full width asks once, not per row, whether to add. */
 #include "compute/cpu/kernels.h"
 
 #if TILE_ROWS == 6
@@ -21,7 +23,7 @@ typedef struct TilePanel {
     int64_t n0; /**< first column */
 } TilePanel;
 
-enum { LINE = 64 / sizeof(float) };
+enum { LINE = 64 / sizeof(float), FETCH_TERMS = 256 };
 
 /** Fewer columns than lanes. Apart, or it is unrolled into every tile. */
 static __attribute__((noinline)) void finish_part(const GemmTile *tile, int64_t row, int64_t n0,
@@ -75,46 +77,44 @@ VEC_INLINE void tile_rows(const GemmTile *tile, int64_t row, TilePanel p, int ro
             EACH_ROW(STEP)
         }
     }
+    float *const *c = tile->c + row;
+    if (vectors == 1 || tile->cols - p.n0 < 2 * VLEN) {
 #define FINISH(i)                                                                                  \
     if (i < rows) {                                                                                \
         finish(tile, row + i, p.n0, low##i);                                                       \
         if (vectors > 1 && tile->cols > p.n0 + VLEN) finish(tile, row + i, p.n0 + VLEN, high##i);  \
     }
-    EACH_ROW(FINISH)
-}
-
-static void tile_any(const GemmTile *tile, int64_t row, TilePanel p, int64_t rows)
-{
-    switch (rows) {
-#define CASE(i)                                                                                    \
-    case i + 1:                                                                                    \
-        tile_rows(tile, row, p, i + 1, 2);                                                         \
-        break;
-        EACH_ROW(CASE)
-    default:
-        break;
+        EACH_ROW(FINISH)
+        return;
     }
-}
-
-#if VLEN_IS_PANEL
-/** An odd panel at the end. */
-static void tile_single(const GemmTile *tile, int64_t row, TilePanel p, int64_t rows)
-{
-    switch (rows) {
-#define SINGLE(i)                                                                                  \
-    case i + 1:                                                                                    \
-        tile_rows(tile, row, p, i + 1, 1);                                                         \
-        break;
-        EACH_ROW(SINGLE)
-    default:
-        break;
+    if (tile->add) {
+#define ADD(i)                                                                                     \
+    if (i < rows) {                                                                                \
+        low##i = vec_load(c[i] + p.n0) + low##i;                                                   \
+        high##i = vec_load(c[i] + p.n0 + VLEN) + high##i;                                          \
     }
+        EACH_ROW(ADD)
+    }
+    if (tile->bias) {
+        const vfloat b0 = vec_load(tile->bias + p.n0), b1 = vec_load(tile->bias + p.n0 + VLEN);
+#define BIAS(i)                                                                                    \
+    if (i < rows) {                                                                                \
+        low##i = low##i + b0;                                                                      \
+        high##i = high##i + b1;                                                                    \
+    }
+        EACH_ROW(BIAS)
+    }
+#define STORE(i)                                                                                   \
+    if (i < rows) {                                                                                \
+        vec_store(c[i] + p.n0, low##i);                                                            \
+        vec_store(c[i] + p.n0 + VLEN, high##i);                                                    \
+    }
+    EACH_ROW(STORE)
 }
-#endif
 
-/** Terms k0 .. k0 + n - 1 of x in the rows of the next tile: while this one is computed they come, which
- *  no hardware foresees in rows this far apart. */
-static void fetch_rows(const GemmTile *tile, int64_t row, int64_t rows, int64_t k0, int64_t n)
+/** Ask for terms k0 .. k0 + n - 1 of x in the rows of the next tile: no hardware foresees rows this far
+ *  apart. */
+VEC_INLINE void fetch_rows(const GemmTile *tile, int64_t row, int rows, int64_t k0, int64_t n)
 {
     const int64_t end = k0 + n < tile->kc ? k0 + n : tile->kc;
     const int64_t offset = tile->tap ? tile->tap[0] : 0;
@@ -123,30 +123,45 @@ static void fetch_rows(const GemmTile *tile, int64_t row, int64_t rows, int64_t 
             __builtin_prefetch(tile->a[r] + offset + k);
 }
 
-static void gemm_block_body(const GemmTile *tile)
+/** `rows` (a constant where this is inlined) rows from `row` on against all columns. */
+VEC_INLINE void strip_rows(const GemmTile *tile, int64_t row, int rows)
 {
     const int64_t depth = tile->kc * (tile->tap ? tile->n_taps : 1);
     const int64_t steps = (tile->cols + 2 * VLEN - 1) / (2 * VLEN);
-    const int64_t share = (tile->kc + LINE * steps - 1) / (LINE * steps) * LINE;
+    const int64_t share =
+        tile->kc < FETCH_TERMS ? 0 : (tile->kc + LINE * steps - 1) / (LINE * steps) * LINE;
+    int64_t k0 = 0; /* of the terms to fetch: a share of them with every tile */
+    for (int64_t n0 = 0; n0 < tile->cols; n0 += 2 * VLEN, k0 += share) {
+        TilePanel p = { tile->b + n0 * depth, NULL, n0 };
+        if (share) fetch_rows(tile, row + rows, rows, k0, share);
+#if VLEN_IS_PANEL
+        p.high = p.low + depth * PANEL;
+        if (tile->cols - n0 <= PANEL) {
+            p.high = p.low;
+            tile_rows(tile, row, p, rows, 1);
+            continue;
+        }
+#else
+        p.high = p.low + VLEN;
+#endif
+        tile_rows(tile, row, p, rows, 2);
+    }
+}
+
+static void gemm_block_body(const GemmTile *tile)
+{
     int64_t rows;
     for (int64_t row = 0; row < tile->rows; row += rows) {
         const int64_t left = tile->rows - row, tiles = (left + TILE_ROWS - 1) / TILE_ROWS;
-        int64_t k0 = 0;                    /* of the terms to fetch */
         rows = (left + tiles - 1) / tiles; /* 8 rows as 4 + 4, not 6 + 2 */
-        for (int64_t n0 = 0; n0 < tile->cols; n0 += 2 * VLEN, k0 += share) {
-            TilePanel p = { tile->b + n0 * depth, NULL, n0 };
-            fetch_rows(tile, row + rows, rows, k0, share);
-#if VLEN_IS_PANEL
-            p.high = p.low + depth * PANEL;
-            if (tile->cols - n0 <= PANEL) {
-                p.high = p.low;
-                tile_single(tile, row, p, rows);
-                continue;
-            }
-#else
-            p.high = p.low + VLEN;
-#endif
-            tile_any(tile, row, p, rows);
+        switch (rows) {
+#define CASE(i)                                                                                    \
+    case i + 1:                                                                                    \
+        strip_rows(tile, row, i + 1);                                                              \
+        break;
+            EACH_ROW(CASE)
+        default:
+            break;
         }
     }
 }
