@@ -6,6 +6,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import unittest
@@ -56,9 +57,11 @@ class Resume(Case):
             if event["stage"] == place if isinstance(place, str) else event["step"] >= place:
                 break
         process.kill()
-        _, errors = process.communicate(timeout=60)
+        rest, errors = process.communicate(timeout=60)
         self.assertIn(process.returncode, (0, -signal.SIGKILL), errors)
-        return process.returncode != 0
+        later = [json.loads(line)["stage"] for line in rest.splitlines() if line.endswith("}")]
+        went_on = any(stage != event["stage"] for stage in later)  # before the signal came
+        return process.returncode != 0 and not went_on
 
     def kill_at(self, words, place):
         """What remains is a state and no output."""
@@ -70,6 +73,7 @@ class Resume(Case):
             if found:
                 self.assertIn(self.STATE, os.listdir(self.path("state")))
                 return
+            shutil.rmtree(self.path("state"), ignore_errors=True)
         self.fail(f"never killed at {place}")
 
     def steps_of(self, done):
