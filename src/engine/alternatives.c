@@ -21,17 +21,41 @@ static void say(Trial *t, const char *option, const char *value)
     t->n += strlen(t->to + t->n);
 }
 
-/* Lay the plan out as small as it gets. Requests that are not possible do not fit. */
+/* Slab bytes that the knobs need, and of those that the stages without steps need. SIZE_MAX: not possible. */
+static size_t need(SnugPlan *plan, const RunKnobs *knobs, size_t *without_steps)
+{
+    SnugError ignored;
+    size_t *by_stage, most = 0;
+    *without_steps = SIZE_MAX;
+    if (layout_least(plan, knobs, LAYOUT_SKETCH_STEPS, &by_stage, &ignored) != SNUG_OK)
+        return SIZE_MAX;
+    *without_steps = 0;
+    for (int32_t s = 0; s < plan->trace.n_stages; s++) {
+        if (by_stage[s] > most) most = by_stage[s];
+        if (!plan->trace.stages[s].steps && by_stage[s] > *without_steps)
+            *without_steps = by_stage[s];
+    }
+    return most;
+}
+
+/* Lay the plan out as small as it gets. Requests that are not possible do not fit. Where the VAE
+ * alone takes too much, knobs of the transformer cannot help. */
 static bool fits(SnugPlan *plan, const LayoutRoom *room)
 {
     RunKnobs knobs[LAYOUT_MAX_CANDIDATES], way[LAYOUT_MAX_WAYS];
     SnugError ignored;
     const int n = layout_candidates(plan->job, knobs), n_ways = layout_vae_ways(plan->job, way);
     for (int i = n_ways; i-- > 0;) {
-        const RunKnobs least = layout_on_way(knobs[n - 1], &way[i]);
-        if (least.band_rows > way[n_ways - 1].band_rows || (n_ways > 1 && !least.band_rows))
+        if (way[i].band_rows > way[n_ways - 1].band_rows || (n_ways > 1 && !way[i].band_rows))
             continue;
-        if (layout_make(plan, &least, LAYOUT_SKETCH_STEPS, room, &ignored) == SNUG_OK) return true;
+        for (int k = 0; k<n; k += n - 1> 0 ? n - 1 : 1) {
+            const RunKnobs least = layout_on_way(knobs[k], &way[i]);
+            size_t others;
+            if (need(plan, &least, &others) <= room->device_bytes)
+                return !plan->job->engine->device.memory || /* host memory has its own limit */
+                       layout_make(plan, &least, LAYOUT_SKETCH_STEPS, room, &ignored) == SNUG_OK;
+            if (n_ways > 1 && others > room->device_bytes) break;
+        }
     }
     return false;
 }
@@ -82,16 +106,21 @@ static void try_sizes(Trial *t)
 {
     const PipelineInfo *info = &t->plan->job->info;
     if (info->width_step <= 0 || info->height_step <= 0) return;
-    for (int eighths = 7; eighths >= 1; eighths--) {
+    char value[32], best[32] = "";
+    for (int low = 0, high = 8; high - low > 1;) { /* high does not fit */
+        const int eighths = (low + high) / 2;
         const int w = info->width * eighths / 8 / info->width_step * info->width_step,
                   h = info->height * eighths / 8 / info->height_step * info->height_step;
-        if (w < info->width_step || h < info->height_step) return;
-        char value[32];
         (void)snprintf(value, sizeof value, "%dx%d", w, h);
-        if (!fits_with(t, "size", value)) continue;
-        say(t, "--size ", value);
-        return;
+        if (w < info->width_step || h < info->height_step)
+            low = eighths;
+        else if (fits_with(t, "size", value)) {
+            memcpy(best, value, sizeof best);
+            low = eighths;
+        } else
+            high = eighths;
     }
+    if (best[0]) say(t, "--size ", best);
 }
 
 /* ---- other weights ----------------------------------------------------------------------------- */

@@ -240,6 +240,26 @@ SnugStatus layout_make(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps,
     return layout_schedule(plan, quick, room, err);
 }
 
+SnugStatus layout_least(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps, size_t **by_stage,
+                        SnugError *err)
+{
+    Uses uses;
+    TRY(layout_rehearse(plan, knobs, sketch_steps, err));
+    layout_drop(plan);
+    TRY(placement_make(&plan->placement, &plan->trace, true, err));
+    *by_stage = arena_array(&plan->arena, (size_t)plan->trace.n_stages + 1, sizeof **by_stage);
+    if (!*by_stage) return error_set(err, SNUG_ERR_MEMORY, "no memory for a plan");
+    TRY(uses_of_trace(&uses, &plan->trace, plan->job->weights.n_units, err));
+    const ResidencyTask task = { .uses = &uses,
+                                 .floor = plan->placement.stage_top,
+                                 .unit_bytes = plan->unit_bytes,
+                                 .n_units = plan->job->weights.n_units,
+                                 .constraints = &plan->job->constraints };
+    const SnugStatus status = residency_least(&task, *by_stage, err);
+    uses_release(&uses);
+    return status;
+}
+
 bool layout_waits(const SnugPlan *plan)
 {
     const Residency *r = &plan->schedule.loads;

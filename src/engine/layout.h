@@ -4,7 +4,12 @@
 
 #include "engine/engine.h"
 
-enum { LAYOUT_MAX_CANDIDATES = 24, LAYOUT_MAX_WAYS = 8, LAYOUT_SKETCH_STEPS = 4 };
+enum {
+    LAYOUT_MAX_CANDIDATES = 24,
+    LAYOUT_MAX_WAYS = 8,
+    LAYOUT_SKETCH_STEPS = 4,
+    LAYOUT_LEAST_STEPS = 2
+};
 
 /** Slab bytes that a plan may use. */
 typedef struct LayoutRoom {
@@ -27,6 +32,10 @@ SNUG_MUST_USE SnugStatus layout_rehearse(SnugPlan *plan, const RunKnobs *knobs, 
  *  slab bytes that would do. A sketch is packed and scheduled once, without searching. */
 SNUG_MUST_USE SnugStatus layout_make(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps,
                                      const LayoutRoom *room, SnugError *err);
+/** Rehearse and place only: slab bytes that each stage of the trace needs at least, taken from the
+ *  plan's arena. The plan has no schedule then. */
+SNUG_MUST_USE SnugStatus layout_least(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps,
+                                      size_t **by_stage, SnugError *err);
 /** Only the schedule again, in other room or with other plan->unit_bytes. */
 SNUG_MUST_USE SnugStatus layout_schedule(SnugPlan *plan, bool quick, const LayoutRoom *room,
                                          SnugError *err);

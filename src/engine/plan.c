@@ -15,12 +15,15 @@
 /* Room the process takes beside slab and books: stacks, page tables, the allocator's slack. */
 enum { PROCESS_MARGIN_BYTES = 6 << 20 };
 
+/* Candidates that do not fit before the least of all is asked. */
+enum { MOST_FAILURES = 3 };
+
 /* A candidate and what a sketch of it said. */
 typedef struct Candidate {
     RunKnobs knobs;
     double seconds, moved;
     size_t top; /* slab bytes */
-    bool fits, tried;
+    bool fits, tried, hopeless;
 } Candidate;
 
 /* How much room the plan has, and what would do if nothing fits. */
@@ -31,7 +34,8 @@ typedef struct Search {
     int n_ways;
     LayoutRoom room;
     size_t booked_bytes; /* when the room was measured */
-    size_t smallest;     /* slab that the chosen way can do with */
+    size_t smallest;     /* slab that the chosen way can do with, SIZE_MAX: not known */
+    bool cramped;        /* no way of the VAE seems to fit */
     size_t least_device, least_host;
 } Search;
 
@@ -79,13 +83,12 @@ static Candidate *best_left(Search *search, bool smallest)
     return best;
 }
 
-/* Slab bytes that would do for what is laid out. */
-static SnugStatus least_bytes(SnugPlan *plan, size_t *out, SnugError *err)
+static size_t most_of(const size_t *by_stage, int32_t n)
 {
-    const LayoutRoom none = { 0, SIZE_MAX };
-    const SnugStatus status = layout_schedule(plan, true, &none, err);
-    *out = plan->schedule.loads.top;
-    return status == SNUG_ERR_BUDGET ? SNUG_OK : status;
+    size_t most = 0;
+    for (int32_t s = 0; s < n; s++)
+        if (by_stage[s] > most) most = by_stage[s];
+    return most;
 }
 
 static void take_way(Search *search, int way)
@@ -109,42 +112,83 @@ static void count_growth(SnugPlan *plan, Search *search)
     if (room) *room = search->room.host_bytes;
 }
 
-/* What a VAE has in flight depends on its way alone, so ways are compared beside the transformer's
- * smallest candidate, and all candidates go on with the first that fits; with the smallest if none
- * does or the caller wants it, who then gets no more room than that takes. */
-static SnugStatus choose_way(SnugPlan *plan, Search *search, bool smallest, int *chosen,
-                             SnugError *err)
+/* Slab bytes of the candidate that needs least, on the way taken. */
+static SnugStatus least_of_all(SnugPlan *plan, Search *search, int sketch_steps, SnugError *err)
 {
-    size_t bytes;
-    search->smallest = SIZE_MAX;
-    for (int i = 0; i < search->n_ways; i++) {
-        const RunKnobs longest = layout_on_way(search->candidate[0].knobs, &search->way[i]);
-        Candidate c = { .knobs = search->candidate[search->n - 1].knobs };
-        c.knobs = layout_on_way(c.knobs, &search->way[i]);
-        layout_drop(plan);
-        if (i > 0) TRY(layout_rehearse(plan, &longest, 0, err));
+    size_t *by_stage;
+    TRY(layout_least(plan, &search->candidate[search->n - 1].knobs, sketch_steps, &by_stage, err));
+    search->smallest = most_of(by_stage, plan->trace.n_stages);
+    if (search->smallest < search->least_device) search->least_device = search->smallest;
+    return SNUG_OK;
+}
+
+/* Does a stage need clearly more or less? What lives across stages moves all of them a little. */
+static bool differs(size_t a, size_t b)
+{
+    return (a > b ? a - b : b - a) > a / 64;
+}
+
+/* The VAE's stages: those that another way changes. */
+static size_t need_of_vae(const size_t *by_stage, const size_t *first, const size_t *other,
+                          int32_t n)
+{
+    size_t most = 0;
+    for (int32_t s = 0; s < n; s++)
+        if (differs(first[s], other[s]) && by_stage[s] > most) most = by_stage[s];
+    return most;
+}
+
+/* What a VAE has in flight depends on its way alone, so ways are compared beside one candidate, the
+ * one that is planned soonest, and all candidates go on with the first that fits; with the smallest
+ * if none does or the caller wants it. */
+static SnugStatus choose_way(SnugPlan *plan, Search *search, bool smallest, SnugError *err)
+{
+    const size_t room = search->room.device_bytes;
+    const RunKnobs knobs = search->candidate[0].knobs;
+    int chosen = 0;
+    size_t *first, *now = NULL, least = SIZE_MAX;
+    TRY(layout_least(plan, &knobs, 0, &first, err));
+    size_t whole = most_of(first, plan->trace.n_stages);
+    for (int i = 1; i < search->n_ways && (smallest || least > room); i++) {
+        const RunKnobs longest = layout_on_way(knobs, &search->way[i]);
+        TRY(layout_least(plan, &longest, 0, &now, err));
         count_growth(plan, search);
-        TRY(sketch(plan, &c, search, err));
-        if (c.fits && !smallest) {
-            *chosen = i;
-            break;
-        }
-        TRY(least_bytes(plan, &bytes, err));
-        if (bytes >= search->smallest) continue;
-        *chosen = i;
-        search->smallest = bytes;
+        const int32_t n = plan->trace.n_stages;
+        if (i == 1) least = need_of_vae(first, first, now, n);
+        if (i == 1 && least <= room && !smallest) break;
+        const size_t need = need_of_vae(now, first, now, n);
+        if (need >= least) continue;
+        least = need;
+        chosen = i;
+        whole = most_of(now, n);
     }
-    take_way(search, *chosen);
+    take_way(search, chosen);
+    search->candidate[0].hopeless = whole > room;
+    search->cramped = least != SIZE_MAX && least > room;
+    return SNUG_OK;
+}
+
+/* Sketch the candidates, up to the first that fits and never waits: the rest is slower. Where several
+ * in turn do not fit, the least of all says whether any can. */
+static SnugStatus sketch_all(SnugPlan *plan, Search *search, bool smallest, SnugError *err)
+{
+    int failed = 0;
+    for (int i = 0; i < search->n; i++) {
+        Candidate *c = &search->candidate[i];
+        if (!c->fits && !c->hopeless) TRY(sketch(plan, c, search, err));
+        if (c->fits && !smallest && !layout_waits(plan)) return SNUG_OK;
+        failed += !c->fits;
+        if (failed == MOST_FAILURES && failed == i + 1 && search->smallest == SIZE_MAX) {
+            TRY(least_of_all(plan, search, LAYOUT_SKETCH_STEPS, err));
+            if (search->smallest > search->room.device_bytes) return SNUG_ERR_BUDGET;
+        }
+    }
     return SNUG_OK;
 }
 
 static SnugStatus compare(SnugPlan *plan, Search *search, bool smallest, SnugError *err)
 {
-    for (int i = 0; i < search->n; i++) {
-        if (!search->candidate[i].fits) TRY(sketch(plan, &search->candidate[i], search, err));
-        if (search->candidate[i].fits && !smallest && !layout_waits(plan))
-            break; /* the rest is slower */
-    }
+    TRY(sketch_all(plan, search, smallest, err));
     for (Candidate *c; (c = best_left(search, smallest));) {
         const SnugStatus status = layout_make(plan, &c->knobs, 0, &search->room, err);
         if (status != SNUG_ERR_BUDGET) return status;
@@ -158,16 +202,20 @@ static SnugStatus search_candidates(SnugPlan *plan, Search *search, SnugError *e
 {
     const bool smallest = plan->job->constraints.smallest;
     Candidate *first = &search->candidate[0];
-    int way = 0;
     TRY(sketch(plan, first, search, err));
-    if (!first->fits || smallest) TRY(choose_way(plan, search, smallest, &way, err));
+    if (first->fits && !smallest) return compare(plan, search, false, err);
+    TRY(choose_way(plan, search, smallest, err));
+    if (smallest || search->cramped)
+        TRY(least_of_all(plan, search, smallest ? 0 : LAYOUT_SKETCH_STEPS, err));
+    if (search->cramped && search->smallest > search->room.device_bytes) return SNUG_ERR_BUDGET;
     const LayoutRoom room = search->room;
     if (smallest && search->smallest < room.device_bytes)
         search->room.device_bytes = search->smallest;
     const SnugStatus status = compare(plan, search, smallest, err);
     if (status != SNUG_ERR_BUDGET || room.device_bytes == search->room.device_bytes) return status;
     search->room = room;
-    take_way(search, way);
+    for (int i = 0; i < search->n; i++)
+        search->candidate[i] = (Candidate){ .knobs = search->candidate[i].knobs };
     return compare(plan, search, smallest, err);
 }
 
@@ -243,7 +291,7 @@ LayoutRoom plan_room(SnugPlan *plan)
 static SnugStatus search_plan(SnugPlan *plan, SnugError *err)
 {
     RunKnobs knobs[LAYOUT_MAX_CANDIDATES];
-    Search search = { .least_device = SIZE_MAX, .least_host = SIZE_MAX };
+    Search search = { .smallest = SIZE_MAX, .least_device = SIZE_MAX, .least_host = SIZE_MAX };
     search.n = layout_candidates(plan->job, knobs);
     search.n_ways = layout_vae_ways(plan->job, search.way);
     for (int i = 0; i < search.n; i++)

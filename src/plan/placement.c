@@ -210,16 +210,24 @@ static bool list_things(Work *w)
 
 /* ---- packing -------------------------------------------------------------------------------- */
 
-static int by_begin(const void *a, const void *b)
+/* Shell's sort by begin: a call for every comparison, as of qsort, was a third of the planning. */
+static void sort_ranges(Range *x, int32_t n)
 {
-    const Range *x = a, *y = b;
-    return (x->begin > y->begin) - (x->begin < y->begin);
+    static const int32_t GAPS[] = { 1750, 701, 301, 132, 57, 23, 10, 4, 1 };
+    for (size_t g = 0; g < COUNT(GAPS); g++)
+        for (int32_t i = GAPS[g]; i < n; i++) {
+            const Range moved = x[i];
+            int32_t k = i;
+            for (; k >= GAPS[g] && x[k - GAPS[g]].begin > moved.begin; k -= GAPS[g])
+                x[k] = x[k - GAPS[g]];
+            x[k] = moved;
+        }
 }
 
 /* Smallest gap that fits among `n` taken ranges, else the end of the last. */
 static size_t best_gap(Range *taken, int32_t n, size_t bytes)
 {
-    qsort(taken, (size_t)n, sizeof *taken, by_begin);
+    sort_ranges(taken, n);
     size_t end = 0, best = NOWHERE, best_size = SIZE_MAX;
     for (int32_t i = 0; i < n; i++) {
         if (taken[i].begin > end) {
@@ -329,16 +337,18 @@ static void pack_stage(Work *w, int32_t n, size_t bound, bool quick)
     for (int32_t i = 0; i < n; i++)
         edges += w->things[w->order[i]].n_edges;
     size_t best_top = SIZE_MAX;
+    /* Large stages pack within a hundredth at once, and each round takes long. */
+    const size_t enough = edges > WORK_A_STAGE / 4 ? bound + bound / 100 : bound;
     for (size_t o = 0; o < (quick ? 1 : COUNT(ORDERS)); o++) {
         qsort_r(w->order, (size_t)n, sizeof *w->order, ORDERS[o], w->things);
         for (int round = 0; round <= (quick ? 0 : MAX_ROUNDS); round++) {
             const size_t top = pack(w, n);
             (void)keep_if_better(w, n, top, &best_top);
             work += edges;
-            if (best_top <= bound || (work > WORK_A_STAGE && round > 0)) break;
+            if (best_top <= enough || (work > WORK_A_STAGE && round > 0)) break;
             lift(w, n, top);
         }
-        if (best_top <= bound) break;
+        if (best_top <= enough) break;
     }
     for (int32_t i = 0; i < n; i++)
         w->things[w->best_order[i]].offset = w->best[i];

@@ -388,78 +388,86 @@ static bool take_tables(Work *w)
     return true;
 }
 
-/* A slab in which the grid works: above each floor, a slot for every unit that one time needs. */
-static size_t smallest_slab(const Work *w)
+/* A slab in which the grid works: above the floor, a slot for every unit that one time needs. */
+static size_t smallest_slab(const ResidencyTask *task, int32_t s)
 {
-    size_t most = 0;
-    for (int32_t s = 0; s < w->uses->n_stages; s++) {
-        size_t largest = 0;
-        int64_t together = 0;
-        const int32_t end = w->uses->stage_first[s + 1];
-        for (int32_t i = w->uses->stage_first[s]; i < end; i++) {
-            const UnitUse *use = &w->uses->list[i];
-            int64_t now = 1;
-            for (int32_t k = i + 1; k < end && w->uses->list[k].first <= use->last; k++)
-                now++;
-            if (now > together) together = now;
-            if (w->task->unit_bytes[use->unit] > largest) largest = w->task->unit_bytes[use->unit];
-        }
-        const size_t top = w->task->floor[s] + (size_t)together * largest;
-        if (top > most) most = top;
+    const Uses *uses = task->uses;
+    size_t largest = 0;
+    int64_t together = 0;
+    const int32_t end = uses->stage_first[s + 1];
+    for (int32_t i = uses->stage_first[s]; i < end; i++) {
+        const UnitUse *use = &uses->list[i];
+        int64_t now = 1;
+        for (int32_t k = i + 1; k < end && uses->list[k].first <= use->last; k++)
+            now++;
+        if (now > together) together = now;
+        if (task->unit_bytes[use->unit] > largest) largest = task->unit_bytes[use->unit];
     }
-    return most;
+    return task->floor[s] + (size_t)together * largest;
 }
 
-/* The same where the caller wants weights to stay: beside each floor all units of the stage and,
- * if none may be read twice, those that stages before and after it use. 0: nothing is asked for. */
-static size_t slab_that_keeps(Work *w)
+/* Stages that use a unit, counted from 1. */
+typedef struct Span {
+    int32_t first, last, seen;
+} Span;
+
+/* The same where the caller wants weights to stay: beside the floor all units of the stage and, if
+ * none may be read twice, those that stages before and after it use. */
+static size_t slab_that_keeps(const ResidencyTask *task, int32_t s, Span *spans, bool never)
 {
-    const PlanConstraints *c = w->task->constraints;
+    const Uses *uses = task->uses;
+    size_t top = task->floor[s];
+    for (int32_t i = uses->stage_first[s]; i < uses->stage_first[s + 1]; i++)
+        spans[uses->list[i].unit].seen = s + 1;
+    for (int32_t unit = 0; unit < task->n_units; unit++) {
+        const Span *x = &spans[unit];
+        if (x->seen == s + 1 || (never && x->first && x->first < s + 1 && x->last > s + 1))
+            top += task->unit_bytes[unit];
+    }
+    return top;
+}
+
+SnugStatus residency_least(const ResidencyTask *task, size_t *by_stage, SnugError *err)
+{
+    const Uses *uses = task->uses;
+    const PlanConstraints *c = task->constraints;
     const bool never = c && (c->unload == UNLOAD_NEVER || c->largest);
-    if (!never && !(c && (c->offload == OFFLOAD_NONE || c->offload == OFFLOAD_MODEL))) return 0;
-    const size_t units = (size_t)w->task->n_units + 1;
-    int32_t *first = arena_array(&w->arena, units, sizeof *first); /* stage + 1 */
-    int32_t *last = arena_array(&w->arena, units, sizeof *last);
-    int32_t *seen = arena_array(&w->arena, units, sizeof *seen);
-    if (!first || !last || !seen) return 0;
-    for (int32_t s = 0; s < w->uses->n_stages; s++)
-        for (int32_t i = w->uses->stage_first[s]; i < w->uses->stage_first[s + 1]; i++) {
-            const int32_t unit = w->uses->list[i].unit;
-            if (!first[unit]) first[unit] = s + 1;
-            last[unit] = s + 1;
+    const bool keeps = never || (c && (c->offload == OFFLOAD_NONE || c->offload == OFFLOAD_MODEL));
+    Span *spans = heap_take(uses->heap, ((size_t)task->n_units + 1) * sizeof *spans, "planning");
+    if (!spans) return error_set(err, SNUG_ERR_MEMORY, "no memory to plan the weights");
+    for (int32_t s = 0; s < uses->n_stages; s++)
+        for (int32_t i = uses->stage_first[s]; i < uses->stage_first[s + 1]; i++) {
+            Span *x = &spans[uses->list[i].unit];
+            if (!x->first) x->first = s + 1;
+            x->last = s + 1;
         }
-    size_t most = 0;
-    for (int32_t s = 0; s < w->uses->n_stages; s++) {
-        size_t top = w->task->floor[s];
-        for (int32_t i = w->uses->stage_first[s]; i < w->uses->stage_first[s + 1]; i++)
-            seen[w->uses->list[i].unit] = s + 1;
-        for (int32_t unit = 0; unit < w->task->n_units; unit++)
-            if (seen[unit] == s + 1 ||
-                (never && first[unit] && first[unit] < s + 1 && last[unit] > s + 1))
-                top += w->task->unit_bytes[unit];
-        if (top > most) most = top;
+    for (int32_t s = 0; s < uses->n_stages; s++) {
+        const size_t kept = keeps ? slab_that_keeps(task, s, spans, never) : 0;
+        by_stage[s] = smallest_slab(task, s);
+        if (kept > by_stage[s]) by_stage[s] = kept;
     }
-    return most;
+    heap_give(uses->heap, spans);
+    return SNUG_OK;
 }
 
-static size_t slab_that_does(Work *w)
+/* Why it does not fit, with a slab that does in out->top. */
+static SnugStatus refuse(Work *w, SnugError *err, const char *why)
 {
-    const size_t least = smallest_slab(w), keeps = slab_that_keeps(w);
-    return keeps > least ? keeps : least;
+    size_t *by_stage = arena_array(&w->arena, (size_t)w->uses->n_stages + 1, sizeof *by_stage);
+    if (!by_stage) return error_set(err, SNUG_ERR_MEMORY, "no memory to plan the weights");
+    TRY(residency_least(w->task, by_stage, err));
+    w->top = 0;
+    for (int32_t s = 0; s < w->uses->n_stages; s++)
+        if (by_stage[s] > w->top) w->top = by_stage[s];
+    return error_set(err, SNUG_ERR_BUDGET, "%s", why);
 }
 
 static SnugStatus make(Work *w, SnugError *err)
 {
     if (!take_tables(w)) return error_set(err, SNUG_ERR_MEMORY, "no memory to plan the weights");
     for (int32_t s = 0; s < w->uses->n_stages; s++)
-        if (!plan_stage(w, s)) {
-            w->top = slab_that_does(w);
-            return error_set(err, SNUG_ERR_BUDGET, "the weights of stage %d do not fit", s);
-        }
-    if (!keeps_constraints(w)) {
-        w->top = slab_that_does(w);
-        return error_set(err, SNUG_ERR_BUDGET, "the weights cannot stay as asked for");
-    }
+        if (!plan_stage(w, s)) return refuse(w, err, "the weights of a stage do not fit");
+    if (!keeps_constraints(w)) return refuse(w, err, "the weights cannot stay as asked for");
     for (int32_t s = 0; s < w->uses->n_stages; s++) {
         StageWeights *x = &w->out->stages[s];
         if (w->task->floor[s] > w->top) w->top = w->task->floor[s];

@@ -75,6 +75,13 @@ typedef struct ResidencyTask {
 SNUG_MUST_USE SnugStatus residency_make(Residency *out, const ResidencyTask *task, SnugError *err);
 void residency_release(Residency *residency);
 
+/** Slab bytes that each stage needs at least: beside its floor a slot for every unit that one time
+ *  needs, and what task->constraints want to stay. Only uses, floors, units and constraints are read.
+ *  @param by_stage [n_stages]
+ *  @return SNUG_ERR_MEMORY. */
+SNUG_MUST_USE SnugStatus residency_least(const ResidencyTask *task, size_t *by_stage,
+                                         SnugError *err);
+
 /** Bytes that any schedule of a stage's uses must move in `space` bytes: the optimum if units could
  *  be kept in part, and for units of one size the optimum itself (bound.c). SNUG_ERR_MEMORY. */
 SNUG_MUST_USE SnugStatus residency_bound(const Uses *uses, int32_t stage, const size_t *unit_bytes,

@@ -45,7 +45,9 @@ DType dtype_find(const char *name)
 bool dtype_bytes(DType type, int64_t n, size_t *out)
 {
     const DTypeInfo *info = &INFO[type];
-    if (n < 0 || n % info->block != 0) return false;
+    if (n < 0) return false;
+    if (info->block == 1) return size_mul((size_t)n, (size_t)info->bytes, out); /* no division */
+    if (n % info->block != 0) return false;
     return size_mul((size_t)(n / info->block), (size_t)info->bytes, out);
 }
 
