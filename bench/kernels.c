@@ -59,6 +59,7 @@ int main(int argc, char **argv)
            "rounds\n",
            isa_name(isa), threads, bench.busy ? "processor time" : "time");
     bench_products(&bench);
+    bench_int8s(&bench);
     bench_attentions(&bench);
     bench_convolutions(&bench);
     slab_close(&scratch);

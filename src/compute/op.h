@@ -29,6 +29,8 @@ typedef enum Activation {
 } Activation;
 
 enum { OP_MAX_IN = 8, OP_MAX_WEIGHTS = 4 };
+/** Products of so many bytes fit 32 bits. */
+enum { OP_INT8_TERMS = 1 << 17 };
 
 /** Order of the values inside one patch, slowest first. */
 typedef enum PatchOrder {
@@ -73,6 +75,7 @@ typedef union OpArg {
     struct {
         Activation activation;
         int64_t first; /* output of the layer that out's first column is */
+        bool int8;     /* in bytes; up to OP_INT8_TERMS inputs */
     } linear;
     struct {
         const int32_t *ids; /* [rows], owned by the caller until the run ends */

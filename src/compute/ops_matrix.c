@@ -4,9 +4,15 @@
 #include <math.h>
 
 /* Outputs first .. first + count. */
+typedef struct Part {
+    int64_t first, count;
+    bool int8;
+} Part;
+
 static Tensor linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act,
-                     int64_t first, int64_t count)
+                     Part part)
 {
+    const int64_t first = part.first, count = part.count;
     const int64_t k = tensor_cols(x), n = weight ? weight->shape.dim[0] : 0;
     Op op = op_like(OP_LINEAR, x);
     if (!op_require(r, OP_LINEAR, tensor_exists(x) && x.shape.rank >= 1, "needs an input", x) ||
@@ -22,18 +28,26 @@ static Tensor linear(Run *r, Tensor x, const Weight *weight, const Weight *bias,
     op.flops = 2.0 * (double)tensor_rows(x) * (double)count * (double)k;
     op.arg.linear.activation = act;
     op.arg.linear.first = first;
+    op.arg.linear.int8 = part.int8 && k > 0 && k <= OP_INT8_TERMS;
     return run_op(r, &op);
 }
 
 Tensor op_linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act)
 {
-    return linear(r, x, weight, bias, act, 0, weight ? weight->shape.dim[0] : 0);
+    const Part all = { 0, weight ? weight->shape.dim[0] : 0, false };
+    return linear(r, x, weight, bias, act, all);
 }
 
 Tensor op_linear_part(Run *r, Tensor x, const Weight *weight, const Weight *bias, int64_t first,
                       int64_t count)
 {
-    return linear(r, x, weight, bias, ACT_NONE, first, count);
+    return linear(r, x, weight, bias, ACT_NONE, (Part){ first, count, false });
+}
+
+Tensor op_linear_bytes(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act,
+                       int64_t first, int64_t count)
+{
+    return linear(r, x, weight, bias, act, (Part){ first, count, r->int8 });
 }
 
 static bool plain_type(DType type)

@@ -71,6 +71,7 @@ typedef struct Run {
     const RunHooks *hooks;
     RunKnobs knobs;
     bool rehearse;
+    bool int8;                 /**< layers that bear it are computed in bytes (op_linear_bytes) */
     int sketch_steps;          /**< rehearsal only: each loop ends after so many steps; 0: all */
     int steps_in_loop;         /**< steps begun since the last stage */
     int steps_before;          /**< steps that an earlier run took: of no account to the plan */

@@ -46,6 +46,7 @@ struct SnugJob {
     Arena request_arena; /* option values */
     void *request;       /* the pipeline's struct */
     CommonRequest common;
+    bool int8; /* --dtype int8 */
     PlanConstraints constraints;
     const char *source;          /* the job file, or NULL; lives in request_arena */
     struct JobSetting *settings; /* what was set, in order; lives in request_arena */
@@ -59,7 +60,8 @@ struct SnugJob {
     struct Resume *resume; /* --checkpoint, else NULL */
     void *prepared;
     size_t *unit_bytes;
-    double cached; /* part of the weights in the page cache when it was prepared */
+    const char *method; /* how the result is made other than plainly; NULL: plainly */
+    double cached;      /* part of the weights in the page cache when it was prepared */
     /* of the last run */
     SnugFigures figures;
     char *memory_text, *curve_text;

@@ -184,7 +184,7 @@ static int by_key(const void *a, const void *b)
 SnugStatus fingerprint_request(const SnugJob *job, Arena *arena, EntryNote **notes, int32_t *n,
                                SnugError *err)
 {
-    EntryNote *list = arena_array(arena, MAX_OPTIONS + 2, sizeof *list);
+    EntryNote *list = arena_array(arena, MAX_OPTIONS + 3, sizeof *list);
     *n = 0;
     if (!list) return error_set(err, SNUG_ERR_MEMORY, "no memory for a fingerprint");
     for (const Option *o = job->pipeline->options; o->public_part.name; o++) {
@@ -195,6 +195,7 @@ SnugStatus fingerprint_request(const SnugJob *job, Arena *arena, EntryNote **not
         TRY(value_text(o, job->request, arena, &note->text, err));
         if (note->text[0]) ++*n; /* not given: not mentioned */
     }
+    if (job->int8) list[(*n)++] = (EntryNote){ "option.dtype", "\"int8\"" };
     list[(*n)++] = (EntryNote){ "pipeline", job->pipeline->name };
     list[(*n)++] = (EntryNote){ "snug", snug_version() };
     qsort(list, (size_t)*n, sizeof *list, by_key);

@@ -49,6 +49,7 @@ void from_image_settings(const SnugJob *job, int64_t seed, TextBuilder *to)
         text_addf(to, ",\"%s\":", s->name);
         text_add_json(to, s->value, strlen(s->value));
     }
+    if (job->int8) text_addf(to, ",\"dtype\":\"int8\"");
     text_addf(to, "}}");
 }
 

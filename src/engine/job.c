@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/from_image.h"
+#include "engine/method.h"
 #include "engine/weight_values.h"
 #include "memory/process.h"
 
@@ -19,7 +20,7 @@ const Option JOB_OPTIONS[] = {
     { { "taps",         SNUG_OPTION_PATH, NULL, 0, 0, "DIR",  "write intermediates as .npy for comparison" }, AT(taps) },
     { { "checkpoint",   SNUG_OPTION_PATH, NULL, 0, 0, "DIR",  "keep the state of the run in this folder; the same request goes on from there, with the same bits" }, AT(checkpoint) },
     { { "checkpoint-every", SNUG_OPTION_INT, "1", 1, 1000, "N", "keep the state after every N denoising steps" }, AT(checkpoint_every) },
-    { { "dtype",        SNUG_OPTION_TEXT, "auto", 0, 0, "TYPE", "type to compute in: auto, f32, bf16, f16; a device without it uses f32 and says so" }, AT(dtype) },
+    { { "dtype",        SNUG_OPTION_TEXT, "auto", 0, 0, "TYPE", "type to compute in: auto, f32; int8: large layers of transformers in bytes, faster, another result; bf16, f16: a device without it uses f32 and says so" }, AT(dtype) },
     { { "preview",      SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "small PNG of the latent, rewritten after each step" }, AT(preview) },
     { { "report",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write plan and measurements: .json, or .html to look at" }, AT(report) },
     { { "memory-mode",  SNUG_OPTION_TEXT, "auto", 0, 0, "MODE", "auto: fastest that fits; lightweight: least memory; beefy: each weight is read once, or refused" }, AT(constraints.memory_mode) },
@@ -133,27 +134,6 @@ void snug_job_free(SnugJob *job)
     heap_give(heap, job);
 }
 
-/* The CPU device computes in f32 whatever the weights are stored in: say so, never pretend. */
-static SnugStatus choose_dtype(SnugJob *job, SnugError *err)
-{
-    static const char *const NAMES[] = { "auto", "f32", "bf16", "f16" };
-    const char *asked = job->common.dtype;
-    char *all = job->weights.warnings;
-    const size_t used = strlen(all), room = sizeof job->weights.warnings - used;
-    int i = 0;
-    while (i < 4 && strcmp(asked, NAMES[i]) != 0)
-        i++;
-    if (i == 4)
-        return error_set(err, SNUG_ERR_ARG, "--dtype: \"%.50s\" is none of auto, f32, bf16, f16",
-                         asked);
-    if (i >= 2)
-        (void)snprintf(
-            all + used, room,
-            "--dtype %s: the %s device computes in f32; weights stay as they are stored\n", asked,
-            job->engine->device.name);
-    return SNUG_OK;
-}
-
 static SnugStatus list_units(SnugJob *job, SnugError *err)
 {
     job->unit_bytes = arena_array(&job->arena, (size_t)job->weights.n_units + 1, sizeof(size_t));
@@ -202,12 +182,13 @@ SnugStatus job_prepare(SnugJob *job, SnugError *err)
                                       .weights = &job->weights,
                                       .values = weight_values,
                                       .preview = job->common.preview != NULL };
-    SnugStatus status = choose_dtype(job, err);
+    SnugStatus status = method_choose(job, err);
     if (status == SNUG_OK) status = resume_open(job, err);
     if (status == SNUG_OK)
         status = job->pipeline->open(&job->prepared, &job->context, job->request, &job->info, err);
     if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* what is opened here was named as input */
     if (status != SNUG_OK && job->source) status = error_wrap(err, status, "%s: ", job->source);
+    if (status == SNUG_OK) status = method_check(job, err);
     if (status == SNUG_OK) status = list_units(job, err);
     if (status == SNUG_OK) look_at_cache(job);
     if (status != SNUG_OK) job_unprepare(job);

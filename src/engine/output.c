@@ -30,7 +30,7 @@ static VideoOptions video_options(const SnugJob *job)
                            .height = job->info.height,
                            .fps = job->info.fps,
                            .n_frames = job->info.frames,
-                           .comment = job->info.shortcut };
+                           .comment = job->method };
 }
 
 /* Pictures go into PNG files, each for itself, or as one array into .npy. */

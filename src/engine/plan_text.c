@@ -122,7 +122,7 @@ static void add_choices(TextBuilder *b, const SnugPlan *p)
     if (k->group_frames)
         text_addf(b, ", VAE decodes %lld latent frames at once", (long long)k->group_frames);
     text_addf(b, "\n");
-    if (p->job->info.shortcut) text_addf(b, "%s\n", p->job->info.shortcut);
+    if (p->job->method) text_addf(b, "%s\n", p->job->method);
 }
 
 static void add_forecast(TextBuilder *b, const SnugPlan *p)

@@ -80,6 +80,7 @@ static void stream_weights(const FluxDit *m, FluxStream *s, Weights *w, const St
     weights_linear(w, &s->o, n->o, d, d, BIAS);
     weights_linear(w, &s->up, n->up, d, 4 * d, BIAS);
     weights_linear(w, &s->down, n->down, 4 * d, d, BIAS);
+    s->q.int8 = s->k.int8 = s->v.int8 = s->o.int8 = s->up.int8 = s->down.int8 = true;
 }
 
 static void double_weights(const FluxDit *m, FluxDouble *b, Weights *w, int i)
@@ -107,6 +108,7 @@ static void single_weights(const FluxDit *m, FluxSingle *b, Weights *w, int i)
     b->norm_k = weights_tensor(w, "attn.norm_k.weight", SHAPE(m->cfg.head_dim));
     weights_linear(w, &b->up, "proj_mlp", d, 4 * d, BIAS);
     weights_linear(w, &b->out, "proj_out", 5 * d, d, BIAS);
+    b->q.int8 = b->k.int8 = b->v.int8 = b->up.int8 = true; /* `out` has two inputs side by side */
 }
 
 static void embedder_weights(FluxDit *m, Weights *w)

@@ -96,6 +96,7 @@ typedef struct LowRank {
 typedef struct Linear {
     const Weight *weight, *bias;
     const LowRank *lora; /**< NULL: none */
+    bool int8; /**< bears being computed in bytes (op_linear_bytes): set by the network's list */
 } Linear;
 /** Convolution: weight [out, in, kt, kh, kw] (2-D: kt = 1), bias or NULL. */
 typedef struct Conv {

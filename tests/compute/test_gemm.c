@@ -20,7 +20,7 @@ static float *floats(size_t n)
 
 TEST(isa, names_and_levels_agree)
 {
-    static const Isa ALL[] = { ISA_REF, ISA_AVX2, ISA_AVX512, ISA_NEON };
+    static const Isa ALL[] = { ISA_REF, ISA_AVX2, ISA_AVX512, ISA_VNNI, ISA_NEON };
     for (size_t i = 0; i < COUNT(ALL); i++) {
         Isa isa;
         CHECK(isa_parse(isa_name(ALL[i]), &isa));

@@ -571,11 +571,18 @@ class Output(Case):
                 self.assertIn(codec, f.read())
 
     def test_compute_types_are_told(self):
-        self.refused(2, "--dtype", "auto, f32, bf16, f16", dtype="int8")
+        self.refused(2, "--dtype", "auto, f32, int8, bf16, f16", dtype="int4")
         for name in ("auto", "f32"):
             self.assertNotIn("computes in f32", self.run_ok(dtype=name).stderr)
         for name in ("bf16", "f16"):
             self.assertIn(f"warning: --dtype {name}: the cpu device computes in f32", self.run_ok(dtype=name).stderr)
+
+    def test_another_arithmetic_is_named_in_the_result(self):
+        for suffix in ("mp4", "webm"):
+            path = self.path("out/x." + suffix)
+            self.run_ok(output=path, frames=5, dtype="int8")
+            with open(path, "rb") as f:
+                self.assertIn(b"large transformer layers in int8", f.read())
 
     def test_unknown_suffix(self):
         self.refused(2, "x.mov", output=self.path("out/x.mov"))

@@ -2,19 +2,48 @@
 #include "compute/cpu/attention.h"
 #include "compute/cpu/exec.h"
 #include "compute/cpu/gemm.h"
+#include "compute/cpu/int8.h"
 #include "compute/cpu/widen.h"
 
 #include <math.h>
 #include <string.h>
 
+static size_t int8_bytes(const CpuDevice *cpu, const Op *op)
+{
+    return cpu_int8_scratch_bytes(pool_threads(cpu->pool), tensor_rows(op->in[0]),
+                                  tensor_cols(op->in[0]));
+}
+
 size_t cpu_space_linear(const CpuDevice *cpu, const Op *op)
 {
+    if (op->kind == OP_LINEAR && op->arg.linear.int8)
+        return call_vector_bytes(op, 1) + int8_bytes(cpu, op);
     return call_vector_bytes(op, 1) + cpu_gemm_scratch_bytes(pool_threads(cpu->pool));
+}
+
+static SnugStatus linear_int8(Call *c)
+{
+    const Op *op = c->op;
+    const int64_t k = tensor_cols(op->in[0]), n = tensor_cols(op->out),
+                  first = op->arg.linear.first;
+    const Stored all = call_matrix(c, 0, op->weight[0]->shape.dim[0], k);
+    Int8Args g = { .x = c->at->in[0],
+                   .ldx = k,
+                   .y = c->at->out,
+                   .ldy = n,
+                   .m = tensor_rows(op->in[0]),
+                   .w = stored_rows(&all, first, n),
+                   .map = call_map(c->cpu, op->arg.linear.activation) };
+    g.bias = call_vector(c, 1);
+    if (g.bias) g.bias += first;
+    cpu_int8(&c->cpu->kernels, c->cpu->pool, &g, call_scratch(c, int8_bytes(c->cpu, op)));
+    return SNUG_OK;
 }
 
 SnugStatus cpu_exec_linear(Call *c)
 {
     const Op *op = c->op;
+    if (op->arg.linear.int8) return linear_int8(c);
     const int64_t k_x = tensor_cols(op->in[0]), n = tensor_cols(op->out);
     const int64_t k = k_x + (op->n_in > 1 ? tensor_cols(op->in[1]) : 0);
     const int64_t first = op->arg.linear.first;

@@ -29,7 +29,7 @@ Isa isa_detect(void)
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2)) return ISA_REF;
     const unsigned wide = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
     if ((b & wide) != wide || (state & XCR0_ZMM) != XCR0_ZMM) return ISA_AVX2;
-    return ISA_AVX512;
+    return c & bit_AVX512VNNI ? ISA_VNNI : ISA_AVX512;
 }
 
 #elif defined(__aarch64__)
@@ -51,9 +51,11 @@ Isa isa_detect(void)
 static const struct {
     const char *name;
     Isa isa;
-} NAMES[] = {
-    { "ref", ISA_REF }, { "avx2", ISA_AVX2 }, { "avx512", ISA_AVX512 }, { "neon", ISA_NEON }
-};
+} NAMES[] = { { "ref", ISA_REF },
+              { "avx2", ISA_AVX2 },
+              { "avx512", ISA_AVX512 },
+              { "neon", ISA_NEON },
+              { "avx512vnni", ISA_VNNI } };
 
 const char *isa_name(Isa isa)
 {

@@ -2,9 +2,11 @@
 #ifndef CPU_KERNELS_H
 #define CPU_KERNELS_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "compute/cpu/isa.h"
 #include "compute/cpu/numerics.h"
@@ -52,6 +54,46 @@ enum { GEMM_ROWS = 84 };
  */
 typedef void PackPanel(float *restrict to, const Stored *w, int64_t n0, int64_t k0, int64_t kc);
 
+/* ---- products in int8 (int8.h) ---- */
+
+/** Scale of values whose largest magnitude has these bits, and what to multiply them by: scale =
+ *  largest / 127, factor = 127 / largest; both 0 where all is below 1e-30; NaN and 0 where a value is
+ *  NaN or infinite. */
+static inline float int8_scale(uint32_t peak_bits, float *factor)
+{
+    float peak;
+    memcpy(&peak, &peak_bits, sizeof peak);
+    *factor = 0.0f;
+    if (peak_bits >= 0x7f800000u) return NAN;
+    if (peak < 1e-30f) return 0.0f;
+    *factor = 127.0f / peak;
+    return peak / 127.0f;
+}
+
+/** to[k] = x[k] * factor to the nearest, halves to even, k < n; zeros up to a multiple of 4. Returns the
+ *  scale. The bytes are private to the kernels of one level: int8_block of that level reads them. */
+typedef float Int8Row(int8_t *restrict to, const float *restrict x, int64_t n);
+/** peak[j] = max(peak[j], bits of |panel[k][j]|), k < n, j < PANEL. */
+typedef void Int8Peak(uint32_t *restrict peak, const float *restrict panel, int64_t n);
+/** to[k / 4][j][k % 4] = panel[k][j] * factor[j] to the nearest, halves to even; zeros up to a multiple
+ *  of 4 terms; sum[j] += what was written. */
+typedef void Int8Panel(int8_t *restrict to, int32_t *restrict sum, const float *restrict panel,
+                       const float *restrict factor, int64_t n);
+
+/** c[r][j] = ((float)(sum over k of x[r][k] * w[j][k]) * x_scale[r]) * w_scale[j], then + bias[j]. */
+typedef struct Int8Tile {
+    const int8_t *x;      /**< [rows][k4 * 4] by int8_row of the same level */
+    const float *x_scale; /**< [rows] */
+    float *c;
+    int64_t ldc, rows, cols;
+    const int8_t *w;      /**< panels [ceil(cols / PANEL)][k4][PANEL][4], 64-byte aligned */
+    const float *w_scale; /**< [whole panels] */
+    const int32_t *w_sum; /**< [whole panels] sums of the bytes */
+    int64_t k4;           /**< terms / 4, rounded up */
+    const float *bias;    /**< [cols] or NULL */
+} Int8Tile;
+typedef void Int8Block(const Int8Tile *tile);
+
 /* ---- attention ---- */
 
 /** One query row's step over a block of n <= ATTENTION_BK keys (attention.c). */
@@ -76,6 +118,10 @@ typedef struct Kernels {
     GemmBlock *gemm_block;
     PackPanel *pack[DT_COUNT]; /**< by stored type; NULL where a type is no weight */
     SoftmaxStep *softmax_step;
+    Int8Row *int8_row;
+    Int8Peak *int8_peak;
+    Int8Panel *int8_panel;
+    Int8Block *int8_block;
 #define ROW(slot, Type) Type *slot;
 #include "compute/cpu/rows.def"
 #undef ROW

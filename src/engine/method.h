@@ -1,0 +1,12 @@
+/* method.h  What makes a result another one than the plain computation: --dtype, and shortcuts. */
+#ifndef ENGINE_METHOD_H
+#define ENGINE_METHOD_H
+
+#include "engine/engine.h"
+
+/** Before the pipeline is opened: --dtype. What a device cannot do becomes a warning of the job. */
+SNUG_MUST_USE SnugStatus method_choose(SnugJob *job, SnugError *err);
+/** When it is open: refuse what it cannot do, and put job->method into words. */
+SNUG_MUST_USE SnugStatus method_check(SnugJob *job, SnugError *err);
+
+#endif
