@@ -24,8 +24,7 @@ static void add_point(ProfileCurve *c, int32_t size, double flops, double second
 
 /* ---- matrix products ------------------------------------------------------------------------ */
 
-/* For few rows the weights must not fit any cache, or reading them would look too fast; for many
- * rows a call must not take long. */
+/* Weights come from memory, as in a request; for many rows a call must not take long. */
 enum { WIDE_K = 2048, WIDE_N_FEW = 6144, WIDE_N_MANY = 1536, FEW_ROWS = 64, NARROW = 256 };
 
 static Tensor linear(OpBench *b, int64_t rows, int64_t k, int64_t n, DType dtype)
@@ -33,7 +32,9 @@ static Tensor linear(OpBench *b, int64_t rows, int64_t k, int64_t n, DType dtype
     Run r = opbench_run(b);
     const Tensor x = opbench_tensor(b, &r, SHAPE(rows, k));
     const Weight *w = opbench_weight(b, dtype, SHAPE(n, k));
-    return w ? op_linear(&r, x, w, NULL, ACT_NONE) : NO_TENSOR;
+    const Tensor y = w ? op_linear(&r, x, w, NULL, ACT_NONE) : NO_TENSOR;
+    opbench_rotate_weights(b);
+    return y;
 }
 
 static SnugStatus gemm_curve(Measure *m, DType dtype, bool narrow, ProfileCurve *out,

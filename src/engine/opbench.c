@@ -7,7 +7,7 @@
 
 #include "base/size.h"
 
-enum { MAX_CALLS = 64, LEAST_CALLS = 5, FILL_BYTES = 1 << 18 };
+enum { MAX_CALLS = 64, LEAST_CALLS = 5, FILL_BYTES = 1 << 18, CACHE_BYTES = 96 << 20 };
 
 double opbench_now(void)
 {
@@ -110,6 +110,8 @@ Run opbench_run(OpBench *b)
 {
     b->used = 0;
     b->n_weights = 0;
+    b->weights_first = b->weights_end = 0;
+    b->n_copies = b->copy = 0;
     b->has_op = false;
     b->hooks = (RunHooks){ .self = b, .op = keep_op, .op_done = op_done };
     return (Run){
@@ -156,8 +158,38 @@ const Weight *opbench_weight(OpBench *b, DType dtype, Shape shape)
                    .unit_offset = offset,
                    .scaling = scaling };
     fill(dtype, b->slab.base + offset, bytes);
+    if (!b->n_weights) b->weights_first = offset;
+    b->weights_end = b->used;
     b->n_weights++;
     return w;
+}
+
+void opbench_rotate_weights(OpBench *b)
+{
+    const size_t bytes = b->weights_end - b->weights_first;
+    size_t offset;
+    if (!bytes || !b->has_op) return;
+    const size_t wanted = CACHE_BYTES / bytes + 1;
+    b->n_copies = 1;
+    while ((size_t)b->n_copies < wanted && take(b, bytes, &offset)) {
+        if (b->n_copies == 1) b->copies_first = offset;
+        memcpy(b->slab.base + offset, b->slab.base + b->weights_first, bytes);
+        b->n_copies++;
+    }
+}
+
+/* The next copy's places: the first lies where the weights were made, the others one after another. */
+static OpPlaces next_places(OpBench *b)
+{
+    OpPlaces places = b->places;
+    if (b->n_copies < 2) return places;
+    b->copy = (b->copy + 1) % b->n_copies;
+    if (b->copy == 0) return places;
+    const size_t bytes = b->weights_end - b->weights_first;
+    const size_t shift = b->copies_first + (size_t)(b->copy - 1) * bytes - b->weights_first;
+    for (int i = 0; i < b->op.n_weights; i++)
+        if (places.weight[i]) places.weight[i] = (const unsigned char *)places.weight[i] + shift;
+    return places;
 }
 
 /* ---- time ----------------------------------------------------------------------------------- */
@@ -171,7 +203,10 @@ static int by_value(const void *a, const void *b)
 SnugStatus opbench_once(OpBench *b, SnugError *err)
 {
     const Device *d = &b->engine->device;
-    if (b->has_op) return d->execute(d->self, &b->op, &b->places, err);
+    if (b->has_op) {
+        const OpPlaces places = next_places(b);
+        return d->execute(d->self, &b->op, &places, err);
+    }
     if (!b->failure.text[0])
         return error_set(err, SNUG_ERR_MEMORY, "a weight of the operation found no room");
     if (err) *err = b->failure;

@@ -24,7 +24,9 @@ typedef struct OpBench {
     Scaling scaling[OPBENCH_WEIGHTS]; /* of the weights that have scales */
     Weight weight[OPBENCH_WEIGHTS];
     int n_weights;
-    Op op; /* the operation to time */
+    size_t weights_first, weights_end, copies_first; /* of the slab */
+    int n_copies, copy;                              /* of the weights, used in turn */
+    Op op;                                           /* the operation to time */
     OpPlaces places;
     bool has_op;
     SnugError failure;
@@ -40,6 +42,9 @@ Tensor opbench_tensor(OpBench *bench, Run *r, Shape shape);
 /** NULL when there are too many. */
 const Weight *opbench_weight(OpBench *bench, DType dtype, Shape shape);
 
+/** From now on each call finds its weights elsewhere, in as much of the slab as caches hold or as is
+ *  left: in a request they come from memory. After the operation was given to the run. */
+void opbench_rotate_weights(OpBench *bench);
 /** Seconds of the last operation given to the run: the lower quartile of at least five calls and
  *  `least_seconds`; 0: of one call. The run's own failures are reported here: SNUG_ERR_MEMORY when the slab is too
  *  small. */
