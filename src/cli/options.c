@@ -381,7 +381,7 @@ static void help_row(const char *name, const char *value_name, const char *help,
 
 void cli_help_pipelines(const char *command)
 {
-    (void)printf("usage: snug %s PIPELINE --model DIR [options]\n\npipelines:\n", command);
+    (void)printf("usage: snug %s PIPELINE [options]\n\npipelines:\n", command);
     for (int i = 0; snug_pipeline_name(i); i++)
         (void)printf("  %-12s %s\n", snug_pipeline_name(i), snug_pipeline_summary(i));
     (void)printf("\n`snug %s PIPELINE --help` lists the options.\n", command);
@@ -390,7 +390,7 @@ void cli_help_pipelines(const char *command)
 void cli_help_pipeline(const char *command, const char *pipeline)
 {
     const SnugOption *o;
-    (void)printf("usage: snug %s %s --model DIR [options]\n\n", command, pipeline);
+    (void)printf("usage: snug %s %s [options]\n\n", command, pipeline);
     for (int i = 0; (o = snug_pipeline_option(pipeline, i)); i++)
         help_row(o->name, o->value_name, o->help, o->default_text);
     (void)printf("\nengine:\n");
