@@ -12,7 +12,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <time.h>
+
+#include "base/now.h"
 
 /* Dispatch to a spinning worker takes under 1 us, waking a sleeping one 6 to 11 us. */
 enum { SPIN_NS = 50000, SPINS_PER_LOOK = 64, STACK_BYTES = 1 << 20 };
@@ -47,13 +48,6 @@ static void relax(void)
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /** Take and run units until none is left. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/machine.h"
+#include "base/now.h"
 #include "cli/cli.h"
 #include "cli/gpu.h"
 #include "cli/json_out.h"
@@ -26,13 +27,6 @@ static int usage(FILE *to, int code)
                       "  --interval S  seconds between lines (default: 1)\n"
                       "  --count N     end after N lines (default: go on)\n");
     return code;
-}
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void wait_until(double when)

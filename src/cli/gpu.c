@@ -11,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_BYTES = 65536, TIMEOUT_MS = 10000, N_FIELDS = 11 };
+#include "base/now.h"
+
+enum { ANSWER_BYTES = 65536, TIMEOUT_SECONDS = 10, N_FIELDS = 11 };
 
 #define QUERY                                                                                      \
     "--query-gpu=name,driver_version,memory.total,memory.used,power.draw,power.limit,"             \
@@ -45,23 +46,16 @@ static bool start(pid_t *child, int *from)
     return code == 0;
 }
 
-static double now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
-
 /* All that the child says; false when it does not end in time (a hung driver does that). */
 static bool read_answer(int from, char *to)
 {
-    const double until = now_ms() + TIMEOUT_MS;
+    const double until = now_seconds() + TIMEOUT_SECONDS;
     size_t n = 0;
     for (;;) {
         to[n] = '\0';
-        const double left = until - now_ms();
+        const double left = until - now_seconds();
         struct pollfd wait = { .fd = from, .events = POLLIN };
-        if (left <= 0 || poll(&wait, 1, (int)left + 1) == 0) return false;
+        if (left <= 0 || poll(&wait, 1, (int)(1e3 * left) + 1) == 0) return false;
         const ssize_t got = read(from, to + n, ANSWER_BYTES - 1 - n);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0 || n == ANSWER_BYTES - 1) return true;
@@ -145,7 +139,7 @@ static void first_line(char why[256], char *text)
 static GpuAnswer judge(bool answered, int status, char *text, Gpu *out, int *n, char why[256])
 {
     if (!answered) {
-        (void)snprintf(why, 256, "nvidia-smi does not answer within %d s", TIMEOUT_MS / 1000);
+        (void)snprintf(why, 256, "nvidia-smi does not answer within %d s", TIMEOUT_SECONDS);
         return GPU_FAILED;
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && !*text) return GPU_NONE;

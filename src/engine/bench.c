@@ -1,6 +1,7 @@
 /* bench.c  snug_bench_attention: one attention again and again, outside any plan. */
 #include <stdlib.h>
 
+#include "base/now.h"
 #include "base/size.h"
 #include "engine/opbench.h"
 
@@ -73,10 +74,10 @@ static SnugStatus time_runs(OpBench *benches, const SnugAttentionBench *o, doubl
                             SnugError *err)
 {
     for (int run = -1; run < o->runs; run++) { /* the first is for caches and pages */
-        const double begin = opbench_now();
+        const double begin = now_seconds();
         for (int i = 0; i < o->batch; i++)
             TRY(opbench_once(&benches[i], err));
-        const double seconds = opbench_now() - begin;
+        const double seconds = now_seconds() - begin;
         if (run >= 0) took[run] = seconds > LEAST_SECONDS ? seconds : LEAST_SECONDS;
     }
     return SNUG_OK;

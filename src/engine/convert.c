@@ -5,10 +5,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/now.h"
 #include "base/size.h"
 #include "base/text.h"
 #include "formats/file_kind.h"
@@ -44,17 +44,10 @@ const char *snug_convert_form_summary(int index)
 
 /* ---- progress ------------------------------------------------------------------------------- */
 
-double convert_now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void convert_progress(ConvertProgress *p, double bytes)
 {
     p->done_bytes += bytes;
-    const double now = convert_now(), seconds = now - p->begin;
+    const double now = now_seconds(), seconds = now - p->begin;
     if (!p->on_event || now - p->told < TELL_SECONDS) return;
     p->told = now;
     char rate[48];
@@ -211,7 +204,7 @@ static SnugStatus prepare(Job *j, SnugError *err)
     if (!w->pool || !w->raw || !w->out || !w->wide)
         return error_set(err, SNUG_ERR_MEMORY, "no memory for a conversion");
     w->progress = (ConvertProgress){ .stage = "convert",
-                                     .begin = convert_now(),
+                                     .begin = now_seconds(),
                                      .cancel = j->options->cancel };
     for (int32_t i = 0; i < j->plan.n; i++) { /* some are read twice */
         const ConvertTensor *t = &j->plan.tensors[i];
@@ -273,7 +266,7 @@ static void tell(const Job *j, SnugConverted *out)
                             .files = j->plan.n_shards,
                             .read_bytes = (double)checkpoint_bytes(j->checkpoint),
                             .written_bytes = (double)j->plan.bytes,
-                            .seconds = convert_now() - j->work.progress.begin };
+                            .seconds = now_seconds() - j->work.progress.begin };
     for (int32_t i = 0; i < j->plan.n; i++)
         out->changed += j->plan.tensors[i].target.kind != CONVERT_COPY;
 }

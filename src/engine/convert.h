@@ -19,8 +19,6 @@ typedef struct ConvertProgress {
     const volatile int *cancel; /**< or NULL */
 } ConvertProgress;
 
-/** Seconds by a clock that only goes forward. */
-double convert_now(void);
 void convert_progress(ConvertProgress *progress, double bytes);
 
 /** Buffers and threads, whatever the tensor. */

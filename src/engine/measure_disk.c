@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/now.h"
 #include "base/outfile.h"
 #include "tensor/finite.h"
 
@@ -42,13 +43,13 @@ static SnugStatus read_all(const File *file, unsigned char *to, bool check, doub
                            SnugError *err)
 {
     const size_t bytes = file_bytes(file);
-    const double begin = opbench_now();
+    const double begin = now_seconds();
     for (size_t at = 0; at < bytes; at += BLOCK_BYTES) {
         const size_t n = bytes - at < BLOCK_BYTES ? bytes - at : BLOCK_BYTES;
         TRY(file_pread_all(file, at, to + at, n, err));
         if (check) (void)finite_find(DT_BF16, to + at, n & ~(size_t)1);
     }
-    const double took = opbench_now() - begin;
+    const double took = now_seconds() - begin;
     *rate = (double)bytes / (took > 1e-6 ? took : 1e-6);
     return SNUG_OK;
 }

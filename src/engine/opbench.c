@@ -3,18 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/now.h"
 #include "base/size.h"
 
 enum { MAX_CALLS = 64, LEAST_CALLS = 5, FILL_BYTES = 1 << 18, CACHE_BYTES = 96 << 20 };
-
-double opbench_now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- operands ------------------------------------------------------------------------------- */
 
@@ -220,9 +213,9 @@ SnugStatus opbench_seconds(OpBench *b, double least_seconds, double *out, SnugEr
     int n = 0;
     TRY(opbench_once(b, err)); /* touches pages, warms caches */
     while (n < MAX_CALLS && (n < least || spent < least_seconds)) {
-        const double begin = opbench_now();
+        const double begin = now_seconds();
         TRY(opbench_once(b, err));
-        took[n] = opbench_now() - begin;
+        took[n] = now_seconds() - begin;
         spent += took[n++];
     }
     qsort(took, (size_t)n, sizeof took[0], by_value);

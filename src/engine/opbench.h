@@ -56,7 +56,5 @@ SNUG_MUST_USE SnugStatus opbench_once(OpBench *bench, SnugError *err);
 TraceOp opbench_row(const OpBench *bench);
 /** Bytes of the slab that the present operands and workspace take. */
 size_t opbench_bytes(const OpBench *bench);
-/** Seconds on a clock that only rises. */
-double opbench_now(void);
 
 #endif

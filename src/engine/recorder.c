@@ -3,19 +3,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/now.h"
 #include "memory/process.h"
 
 /* The resident size is asked for this often; the kernel takes some microseconds to tell. */
 static const double RSS_EVERY_SECONDS = 0.02;
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- the process ----------------------------------------------------------------------------- */
 

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/now.h"
 #include "base/outfile.h"
 #include "engine/output.h"
 #include "engine/recorder.h"
@@ -29,13 +29,6 @@ typedef struct Running {
     int32_t stage;
     size_t rss_before_bytes; /* when nothing of the slab was touched */
 } Running;
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void send(Running *run, SnugEventKind kind, const char *text, double seconds)
 {

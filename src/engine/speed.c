@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/machine.h"
+#include "base/now.h"
 #include "base/outfile.h"
 #include "base/text.h"
 #include "engine/measure.h"
@@ -68,7 +69,7 @@ static void tell(void *context, const char *what, double fraction)
 {
     const Listener *l = context;
     if (!l->on_event) return;
-    const double seconds = opbench_now() - l->begin;
+    const double seconds = now_seconds() - l->begin;
     const SnugEvent event = { .kind = SNUG_EVENT_PROGRESS,
                               .stage = what,
                               .fraction = fraction,
@@ -178,7 +179,7 @@ void speed_close(SnugEngine *engine)
 SnugStatus snug_profile_measure(SnugEngine *engine, const SnugMeasureOptions *options,
                                 SnugEventFunction *on_event, void *context, SnugError *err)
 {
-    Listener listener = { on_event, context, opbench_now() };
+    Listener listener = { on_event, context, now_seconds() };
     MachineProfile found = profile_default(pool_threads(engine->pool));
     Measure m = { .engine = engine,
                   .out = &found,

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/now.h"
 #include "base/size.h"
 #include "base/sha256.h"
 #include "base/text.h"
@@ -284,7 +285,7 @@ SnugStatus snug_models_verify(SnugVerified *out, const char *path, SnugEventFunc
     v.progress = (ConvertProgress){ .on_event = on_event,
                                     .context = context,
                                     .stage = "verify",
-                                    .begin = convert_now(),
+                                    .begin = now_seconds(),
                                     .cancel = cancel };
     arena_init(&v.arena, v.heap, "verify");
     SnugStatus status = verify(&v, path, err);

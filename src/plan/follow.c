@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "base/now.h"
 #include "base/size.h"
 
 /* Loads to one tier, in planned order. */
@@ -43,13 +44,6 @@ struct Follow {
     int n_threads;
     pthread_t thread[FOLLOW_MAX_READERS + 1];
 };
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- threads that move weights ---------------------------------------------------------------- */
 
