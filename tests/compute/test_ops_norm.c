@@ -149,7 +149,7 @@ static void normed_layer(Isa isa, const Weight *like, const void *data, bool par
                            .up = eager_weight(&e, bias, SHAPE(PART_N, 3)),
                            .bias = b,
                            .next = &full };
-    const Linear layer = { w, b, &thin };
+    const Linear layer = { .weight = w, .bias = b, .lora = &thin };
     Tensor y = nn_linear(r, t, &layer);
     if (parts) {
         static const int64_t FIRST[] = { 0, PART_CUT, PART_N };
