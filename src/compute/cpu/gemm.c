@@ -6,8 +6,9 @@
  *       pack the slab's panels (512 x 128 floats: 256 KiB, half of a usual L2)
  *       for each GEMM_ROWS rows: kernels->gemm_block adds its partial sums into y
  *
- * Splitting by columns reads every weight once in all; rows are split only when columns give
- * too few units, because each block of rows widens the slab again. */
+ * Splitting by columns reads every weight once in all; each block of rows widens the slab again. The
+ * cut with the least foreseen time is taken: even shares for the threads weigh most (nine units
+ * for two threads waste a tenth). */
 #include "compute/cpu/gemm.h"
 
 #include "base/size.h"
@@ -17,9 +18,14 @@ enum {
     FEW_ROWS = 64,        /* below this narrower slabs cost nothing */
     FEW_ROWS_PANELS = 4,  /* and balance better */
     BLOCK_ROWS = 168,     /* least rows per block: widening again costs <= 3 % */
-    UNITS_PER_THREAD = 4, /* so that a thread which is disturbed does not hold up the rest */
+    UNITS_PER_THREAD = 8, /* more are not tried: a disturbed thread holds up the rest by one unit */
     SLAB_FLOATS = SLAB_PANELS * PANEL * GEMM_KB
 };
+
+/* What a unit costs besides its products, about, on Zen 3 with cold weights. */
+static const double SLAB_COST = 0.25, /* reading x once more, as panels */
+    PACK_COST = 8.0,                  /* widening a slab, as rows */
+    END_COST = 0.25;                  /* idle at the end, as units of every thread */
 
 /** How the product is cut; free to change, bits do not depend on it. */
 typedef struct Cut {
@@ -44,21 +50,39 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static Cut cut_product(int64_t m, int64_t n, int threads)
+/** Time of a cut, in rows times panels of one thread: the fullest thread's units, and part of one
+ *  more because threads do not end together. */
+static double cut_cost(const Cut *cut, int64_t m, int threads)
 {
-    const int64_t panels = ceil_div(n, PANEL);
-    const int64_t units = threads > 1 ? (int64_t)threads * UNITS_PER_THREAD : 1;
-    int64_t slabs = ceil_div(panels, m <= FEW_ROWS ? FEW_ROWS_PANELS : SLAB_PANELS);
-    int64_t blocks = 1;
-    if (slabs < units && m >= 2 * BLOCK_ROWS)
-        blocks = least(ceil_div(units, slabs), m / BLOCK_ROWS);
-    if (slabs * blocks < units) slabs = least(panels, ceil_div(units, blocks));
-    Cut cut;
-    cut.slab_cols = ceil_div(panels, slabs) * PANEL; /* even slabs: 80 + 16 would halve the speed */
+    const double panels = (double)cut->slab_cols / PANEL + SLAB_COST,
+                 rows = (double)least(cut->block_rows, m) + PACK_COST;
+    const int64_t rounds = ceil_div(cut->slabs * cut->blocks, threads);
+    return ((double)rounds + (threads > 1 ? END_COST : 0.0)) * panels * rows;
+}
+
+static Cut cut_into(int64_t m, int64_t n, int64_t panels, int64_t blocks)
+{
+    Cut cut = { .slab_cols = panels * PANEL };
     cut.slabs = ceil_div(n, cut.slab_cols);
     cut.block_rows = ceil_div(ceil_div(m, blocks), GEMM_ROWS) * GEMM_ROWS;
     cut.blocks = ceil_div(m, cut.block_rows);
     return cut;
+}
+
+static Cut cut_product(int64_t m, int64_t n, int threads)
+{
+    const int64_t most = m <= FEW_ROWS ? FEW_ROWS_PANELS : SLAB_PANELS;
+    Cut best = { 0 };
+    for (int64_t panels = most; panels > 0; panels--) {
+        const int64_t slabs = ceil_div(n, panels * PANEL);
+        const int64_t enough = ceil_div((int64_t)threads * UNITS_PER_THREAD, slabs);
+        for (int64_t blocks = 1; blocks == 1 || (blocks <= enough && blocks * BLOCK_ROWS <= m);
+             blocks++) {
+            const Cut cut = cut_into(m, n, panels, blocks);
+            if (!best.slabs || cut_cost(&cut, m, threads) < cut_cost(&best, m, threads)) best = cut;
+        }
+    }
+    return best;
 }
 
 /** Row m of x and z from term k0 on. */
