@@ -17,10 +17,10 @@
 #include "compute/cpu/conv_taps.h"
 
 enum {
-    STAGE_FLOATS = 32 * 1024, /* packed terms of a stage for one panel: 128 KiB at most */
-    SLAB_FLOATS = 64 * 1024,  /* packed terms of a stage for all panels of a slab: 256 KiB */
-    EDGE_ROWS = 12,           /* copied pixels per product block: two tiles of AVX2 */
-    BLOCK_PIXELS = 504,       /* least pixels per block: packing again costs about 4 % */
+    SLAB_FLOATS = 84 * 1024, /* packed terms of a stage for all panels of a slab: 336 KiB */
+    SLAB_PANELS = 6,         /* fewer read the pixels too often: rather fewer terms in a stage */
+    EDGE_ROWS = 12,          /* copied pixels per product block: two tiles of AVX2 */
+    BLOCK_PIXELS = 504,      /* least pixels per block: packing again costs about 4 % */
     UNITS_PER_THREAD = 4,
     PACK_TERMS = 512, /* terms that are widened at once before they are put in tap order */
     PHASES = 4
@@ -80,7 +80,9 @@ static Cut cut_groups(const ConvShape *s)
     Cut cut = { .depth = s->cin / g->groups, .channels = s->cout / g->groups };
     cut.group_terms = rows * g->kw * cut.depth;
     cut.n_groups = g->kt * (g->kh / rows);
-    cut.stage_groups = (int)most(1, least(cut.n_groups, STAGE_FLOATS / (cut.group_terms * PANEL)));
+    const int64_t panels = least(SLAB_PANELS, most(2, ceil_div(cut.channels, PANEL)));
+    cut.stage_groups =
+        (int)most(1, least(cut.n_groups, SLAB_FLOATS / (cut.group_terms * PANEL * panels)));
     return cut;
 }
 

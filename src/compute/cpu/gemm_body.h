@@ -112,15 +112,18 @@ VEC_INLINE void tile_rows(const GemmTile *tile, int64_t row, TilePanel p, int ro
     EACH_ROW(STORE)
 }
 
-/** Ask for terms k0 .. k0 + n - 1 of x in the rows of the next tile: no hardware foresees rows this far
- *  apart. */
+/** Ask for terms k0 .. k0 + n - 1 of every tap in the rows of the next tile: no hardware foresees rows
+ *  this far apart. */
 VEC_INLINE void fetch_rows(const GemmTile *tile, int64_t row, int rows, int64_t k0, int64_t n)
 {
     const int64_t end = k0 + n < tile->kc ? k0 + n : tile->kc;
-    const int64_t offset = tile->tap ? tile->tap[0] : 0;
+    const int64_t n_taps = tile->tap ? tile->n_taps : 1;
     for (int64_t r = row; r < row + rows && r < tile->rows; r++)
-        for (int64_t k = k0; k < end; k += LINE)
-            __builtin_prefetch(tile->a[r] + offset + k);
+        for (int64_t t = 0; t < n_taps; t++) {
+            const float *x = tile->a[r] + (tile->tap ? tile->tap[t] : 0);
+            for (int64_t k = k0; k < end; k += LINE)
+                __builtin_prefetch(x + k);
+        }
 }
 
 /** `rows` (a constant where this is inlined) rows from `row` on against all columns. */
