@@ -83,10 +83,15 @@ static void note(Run *r, RunNote kind, const char *text, int index, int count)
     if (status != SNUG_OK && r->status == SNUG_OK) r->status = status;
 }
 
+void run_phase(Run *r, int phase)
+{
+    r->phase = phase;
+}
+
 void run_stage(Run *r, const char *name)
 {
     r->steps_in_loop = 0;
-    if (run_ok(r)) note(r, RUN_STAGE, name, -1, 0);
+    if (run_ok(r)) note(r, RUN_STAGE, name, r->phase, 0);
 }
 
 bool run_step(Run *r, int i, int n)

@@ -34,7 +34,7 @@ typedef struct Device {
     SnugStatus (*execute)(void *self, const Op *op, const OpPlaces *places, SnugError *err);
 } Device;
 
-/** What the recipe tells the outside; `index`: step or item, -1 none. */
+/** What the recipe tells the outside; `index`: phase of a stage, step or item, -1 none. */
 typedef enum RunNote { RUN_STAGE, RUN_STEP, RUN_BLOCK } RunNote;
 
 /**
@@ -77,6 +77,7 @@ typedef struct Run {
     int steps_before;          /**< steps that an earlier run took: of no account to the plan */
     bool taps;                 /**< run_tap records an output */
     const atomic_bool *cancel; /**< may be NULL */
+    int phase;                 /**< of the request, as run_phase said; 0: it has none */
     int32_t n_tensors;         /**< next tensor id */
     SnugStatus status;
     SnugError *err; /**< first failure; never NULL */
@@ -90,6 +91,9 @@ __attribute__((format(printf, 3, 4))) Tensor run_fail(Run *r, SnugStatus status,
 /** Execute or record; gives op->out its id. Returns the output, NO_TENSOR after a failure. */
 Tensor run_op(Run *r, Op *op);
 
+/** The stages that follow belong to that part of the request, 1..: what --auto-unload gives up at its
+ *  end are the weights it used. Recipes without parts do so at the end of every stage. */
+void run_phase(Run *r, int phase);
 /** Name what follows: progress, ledger, plan; weights are placed per stage. */
 void run_stage(Run *r, const char *name);
 /** Loop header: `for (int i = 0; run_step(r, i, n); i++)`; false at the end, on failure, cancel. */

@@ -51,6 +51,20 @@ static SnugStatus parse_unload(const char *word, PlanConstraints *out, SnugError
     return SNUG_OK;
 }
 
+/* Relative to the budget; a request that always unloads has no use for it. */
+static SnugStatus parse_threshold(const char *word, PlanConstraints *out, SnugError *err)
+{
+    char *end;
+    if (!word || strcmp(word, "auto") == 0) return SNUG_OK;
+    const double part = strtod(word, &end);
+    if (end == word || *end || !(part > 0.0 && part < 1.0))
+        return unknown("auto-unload-threshold", word, "parts of the budget such as 0.9", err);
+    if (out->unload == UNLOAD_ALWAYS) return SNUG_OK;
+    out->unload = UNLOAD_ABOVE;
+    out->unload_above = part;
+    return SNUG_OK;
+}
+
 static SnugStatus contradiction(const char *a, const char *b, const char *why, SnugError *err)
 {
     return error_set(err, SNUG_ERR_ARG, "%s contradicts %s: %s", a, b, why);
@@ -96,10 +110,37 @@ SnugStatus constraints_parse(PlanConstraints *out, const ConstraintRequest *r, S
     out->offload = (PlanOffload)offload;
     out->text_encoder_on_host = device == 1;
     TRY(parse_unload(r->auto_unload, out, err));
+    TRY(parse_threshold(r->auto_unload_threshold, out, err));
     TRY(parse_switch("vae-tiling", r->vae_tiling, &out->vae_tiling, err));
     TRY(parse_switch("vae-slicing", r->vae_slicing, &out->vae_slicing, err));
     TRY(parse_switch("attention-slicing", r->attention_slicing, &out->attention_slicing, err));
     return check(out, err);
+}
+
+SnugStatus constraints_phases(PlanConstraints *out, const char *const *words, int n, SnugError *err)
+{
+    for (int i = 1; i <= n && i < PLAN_PHASES; i++) {
+        char name[32];
+        PlanSwitch chosen;
+        (void)snprintf(name, sizeof name, "auto-unload-step%d", i);
+        TRY(parse_switch(name, words[i], &chosen, err));
+        if (chosen == SWITCH_FREE) continue;
+        out->phase[i] = chosen == SWITCH_ON ? UNLOAD_ALWAYS : UNLOAD_NEVER;
+        if (out->offload == OFFLOAD_SEQUENTIAL || out->offload == OFFLOAD_MODEL || out->largest ||
+            out->smallest)
+            return contradiction("--auto-unload-stepN", "--offload or --memory-mode",
+                                 "both say what becomes of weights", err);
+    }
+    return SNUG_OK;
+}
+
+bool constraints_open(const PlanConstraints *c)
+{
+    bool open =
+        c->unload == UNLOAD_FREE && c->offload == OFFLOAD_FREE && !c->smallest && !c->largest;
+    for (int i = 0; i < PLAN_PHASES; i++)
+        open = open && c->phase[i] == UNLOAD_FREE;
+    return open;
 }
 
 const char *constraints_costly(const PlanConstraints *c, char *to, size_t room)

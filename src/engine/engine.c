@@ -1,5 +1,6 @@
 /* engine.c  Opening the engine: budget, threads, kernels. */
 #include "engine/engine.h"
+#include "engine/kept.h"
 #include "engine/speed.h"
 
 #include <sched.h>
@@ -152,6 +153,7 @@ void snug_engine_close(SnugEngine *engine)
 {
     if (!engine) return;
     Heap *heap = engine->heap;
+    kept_drop(engine);
     pool_free(engine->pool);
     speed_close(engine);
     ledger_release(&engine->ledger);

@@ -27,6 +27,7 @@ struct SnugEngine {
     char profile_note[512];            /* why it holds defaults; "" when measured */
     char *profile_text, *profile_json; /* made when asked for */
     Ledger ledger;                     /* of the run in progress, or the last one */
+    struct Kept *kept;                 /* weights of the last run, or NULL (kept.h) */
     size_t ram_bytes;
     size_t vram_bytes;     /* of a device with memory of its own */
     size_t base_rss_bytes; /* when the engine was opened */

@@ -24,7 +24,8 @@ const Option JOB_OPTIONS[] = {
     { { "preview",      SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "small PNG of the latent, rewritten after each step" }, AT(preview) },
     { { "report",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write plan and measurements: .json, or .html to look at" }, AT(report) },
     { { "memory-mode",  SNUG_OPTION_TEXT, "auto", 0, 0, "MODE", "auto: fastest that fits; lightweight: least memory; beefy: each weight is read once, or refused" }, AT(constraints.memory_mode) },
-    { { "auto-unload",  SNUG_OPTION_SWITCH, "auto", 0, 0, "[=on|off|PART]", "give weights up at each stage's end: always, never, or when more than that part of the budget is held" }, AT(constraints.auto_unload) },
+    { { "auto-unload",  SNUG_OPTION_SWITCH, NULL, 0, 0, "[=on|off|PART]", "give weights up at each stage's end (of ad: each step's): always, never, or when more than that part of the budget is held; default: auto, for ad on" }, AT(constraints.auto_unload) },
+    { { "auto-unload-threshold", SNUG_OPTION_TEXT, NULL, 0, 0, "PART", "the same part beside --auto-unload=off; with on it says nothing" }, AT(constraints.auto_unload_threshold) },
     { { "offload",      SNUG_OPTION_TEXT, "auto", 0, 0, "HOW", "none: no weight is read twice while its stage runs; model: and all go at its end; sequential: read for each use" }, AT(constraints.offload) },
     { { "vae-tiling",   SNUG_OPTION_SWITCH, "auto", 0, 0, "[=on|off]", "VAE in bands of rows, exact" }, AT(constraints.vae_tiling) },
     { { "vae-slicing",  SNUG_OPTION_SWITCH, "auto", 0, 0, "[=on|off]", "VAE frame by frame" }, AT(constraints.vae_slicing) },
@@ -143,10 +144,25 @@ static SnugStatus list_units(SnugJob *job, SnugError *err)
     return SNUG_OK;
 }
 
+/* What the pipeline does where nobody says what becomes of weights. */
+static void default_unload(SnugJob *job)
+{
+    PlanConstraints *c = &job->constraints;
+    if (job->common.constraints.auto_unload || !job->pipeline->auto_unload) return;
+    if (constraints_open(c)) c->unload = UNLOAD_ALWAYS;
+}
+
+static SnugStatus check_phases(SnugJob *job, SnugError *err)
+{
+    const PipelinePhases *p = job->info.phases;
+    return p ? constraints_phases(&job->constraints, p->unload, p->n, err) : SNUG_OK;
+}
+
 static SnugStatus check_request(SnugJob *job, SnugError *err)
 {
     const CommonRequest *c = &job->common;
     TRY(constraints_parse(&job->constraints, &c->constraints, err));
+    default_unload(job);
     if (job->constraints.text_encoder_on_host && job->engine->device.memory)
         return error_set(err, SNUG_ERR_ARG,
                          "--text-encoder-device cpu: on device %s all networks run on the device; "
@@ -189,6 +205,7 @@ SnugStatus job_prepare(SnugJob *job, SnugError *err)
     if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* what is opened here was named as input */
     if (status != SNUG_OK && job->source) status = error_wrap(err, status, "%s: ", job->source);
     if (status == SNUG_OK) status = method_check(job, err);
+    if (status == SNUG_OK) status = check_phases(job, err);
     if (status == SNUG_OK) status = list_units(job, err);
     if (status == SNUG_OK) look_at_cache(job);
     if (status != SNUG_OK) job_unprepare(job);

@@ -255,7 +255,8 @@ SnugStatus layout_least(SnugPlan *plan, const RunKnobs *knobs, int sketch_steps,
                                  .floor = plan->placement.stage_top,
                                  .unit_bytes = plan->unit_bytes,
                                  .n_units = plan->job->weights.n_units,
-                                 .constraints = &plan->job->constraints };
+                                 .constraints = &plan->job->constraints,
+                                 .trace = &plan->trace };
     const SnugStatus status = residency_least(&task, *by_stage, err);
     uses_release(&uses);
     return status;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "engine/kept.h"
 #include "engine/output.h"
 #include "memory/process.h"
 
@@ -37,6 +38,7 @@ typedef struct Search {
     size_t smallest;     /* slab that the chosen way can do with, SIZE_MAX: not known */
     bool cramped;        /* no way of the VAE seems to fit */
     size_t least_device, least_host;
+    char stage[48]; /* that did not fit there */
 } Search;
 
 /* ---- searching -------------------------------------------------------------------------------- */
@@ -44,7 +46,12 @@ typedef struct Search {
 static void note_least(Search *search, const SnugPlan *plan)
 {
     const Schedule *s = &plan->schedule;
-    if (s->loads.top < search->least_device) search->least_device = s->loads.top;
+    if (s->loads.top < search->least_device) {
+        search->least_device = s->loads.top;
+        if (s->loads.refused_stage < plan->trace.n_stages)
+            (void)snprintf(search->stage, sizeof search->stage, "%s",
+                           plan->trace.stages[s->loads.refused_stage].name);
+    }
     if (s->host.top && s->host.top < search->least_host) search->least_host = s->host.top;
 }
 
@@ -242,10 +249,12 @@ static void add_figures(SnugPlan *plan)
     }
 }
 
-/* Everything of the process that is not slab: what is resident now, and what is still to come. */
+/* Everything of the process that is not slab: what is resident now, and what is still to come. Weights
+ * that an earlier run left are not counted: the run takes over their slab, or gives it up first. */
 static size_t fixed_bytes(const SnugPlan *plan)
 {
-    return process_rss_bytes() + plan->writer_bytes + PROCESS_MARGIN_BYTES;
+    const size_t rss = process_rss_bytes(), kept = kept_resident_bytes(plan->job->engine);
+    return (rss > kept ? rss - kept : 0) + plan->writer_bytes + PROCESS_MARGIN_BYTES;
 }
 
 /* The budget that would do, in words. */
@@ -276,7 +285,9 @@ static SnugStatus refuse(SnugPlan *plan, const Search *search, SnugError *err)
     constraints_costly(&plan->job->constraints, switches, sizeof switches);
     name_budget(plan, search, budget, sizeof budget);
     plan_alternatives(plan, &search->room, others, sizeof others);
-    return error_set(err, SNUG_ERR_BUDGET, "%s%s%s", switches, budget, others);
+    return error_set(err, SNUG_ERR_BUDGET, "%s%s%s%s%s%s", switches,
+                     search->stage[0] ? "stage " : "", search->stage, search->stage[0] ? ": " : "",
+                     budget, others);
 }
 
 LayoutRoom plan_room(SnugPlan *plan)
@@ -329,7 +340,7 @@ SnugStatus plan_open(SnugPlan **out, SnugJob *job, SnugError *err)
     return status;
 }
 
-SnugStatus snug_plan_create(SnugPlan **out, SnugJob *job, SnugError *err)
+static SnugStatus make_plan(SnugPlan **out, SnugJob *job, SnugError *err)
 {
     SnugPlan *plan;
     *out = NULL;
@@ -341,6 +352,20 @@ SnugStatus snug_plan_create(SnugPlan **out, SnugJob *job, SnugError *err)
     else
         snug_plan_free(plan);
     return status;
+}
+
+/* In requests of several phases that leave it to the plan, everything stays if all of it fits together;
+ * else what must go goes. */
+SnugStatus snug_plan_create(SnugPlan **out, SnugJob *job, SnugError *err)
+{
+    PlanConstraints *c = &job->constraints;
+    *out = NULL;
+    TRY(job_prepare(job, err));
+    if (!job->info.phases || !constraints_open(c)) return make_plan(out, job, err);
+    c->unload = UNLOAD_NEVER;
+    const SnugStatus status = make_plan(out, job, err);
+    c->unload = UNLOAD_FREE;
+    return status == SNUG_ERR_BUDGET ? make_plan(out, job, err) : status;
 }
 
 void snug_plan_free(SnugPlan *plan)

@@ -61,20 +61,26 @@ const char *snug_memory_line(char *to, size_t room, const char *label, const Snu
 {
     const double gb = 1073741824.0;
     const int digits = (double)t->reserved_bytes < gb ? 4 : 2; /* small models have small figures */
+    if (!t->limit_bytes) { /* what monitors of older services look for */
+        (void)snprintf(to, room, "[%s] %s: allocated=%.2fGB, reserved=%.2fGB", label, t->tier,
+                       (double)t->used_bytes / gb, (double)t->reserved_bytes / gb);
+        return to;
+    }
     (void)snprintf(to, room, "[%s] %s: allocated=%.*fGB, reserved=%.*fGB, limit=%.*fGB", label,
                    t->tier, digits, (double)t->used_bytes / gb, digits,
                    (double)t->reserved_bytes / gb, digits, (double)t->limit_bytes / gb);
     return to;
 }
 
-/* Under the lock. A full queue loses the newest: nobody listens then. */
+/* Under the lock. A full queue loses the newest: nobody listens then. `name` may be NULL. */
 static void tell(Recorder *r, const char *verb, const char *name)
 {
     if (r->n_news == RECORDER_QUEUE) return;
     RecorderNews *n = &r->queue[r->n_news++];
-    (void)snprintf(n->label, sizeof n->label, "%s %s", verb, name);
+    (void)snprintf(n->label, sizeof n->label, "%s%s%s", verb, name ? " " : "", name ? name : "");
     n->seconds = now_seconds() - r->opened;
     n->n_tiers = recorder_tiers(r, n->tiers);
+    n->phase = !name;
 }
 
 void recorder_tell(Recorder *r, const char *verb, const char *name)
@@ -249,7 +255,11 @@ static void on_done(void *self, const Op *op)
     Recorder *r = self;
     note_work(r, now_seconds() - r->op_began);
     pthread_mutex_lock(&r->lock);
+    const char *line = phase_lines_before(&r->lines, r->op);
+    if (line) tell(r, line, NULL);
     release(r, r->op);
+    for (int i = 0; (line = phase_lines_after(&r->lines, r->op, i)); i++)
+        tell(r, line, NULL);
     pthread_mutex_unlock(&r->lock);
     r->op++;
     r->inner.op_done(r->inner.self, op);
@@ -325,6 +335,7 @@ static SnugStatus open_tables(Recorder *r, SnugError *err)
     TRY(list_parts(r, err));
     TRY(held_make(&r->held, &p->trace, &p->placement, &p->schedule, r->part_of,
                   r->job->weights.n_units, err));
+    TRY(phase_lines_init(&r->lines, r->job, p, &r->held, err));
     r->spans = arena_array(&r->arena, (size_t)r->held.n_spans + 1, sizeof *r->spans);
     const int32_t n_loads[] = { p->schedule.loads.n_loads, p->schedule.host.n_loads };
     for (int i = 0; i < LEDGER_TIERS; i++)

@@ -8,6 +8,7 @@
 #define ENGINE_RECORDER_H
 
 #include "engine/engine.h"
+#include "engine/phase_lines.h"
 #include "memory/timeline.h"
 #include "plan/held.h"
 
@@ -19,6 +20,7 @@ typedef struct RecorderNews {
     double seconds;
     SnugTierUse tiers[RECORDER_TIERS];
     int n_tiers;
+    bool phase; /**< one of a pipeline's own lines, about the device alone */
 } RecorderNews;
 
 /** Loads of a span so far. */
@@ -40,6 +42,7 @@ typedef struct Recorder {
     const SnugPlan *plan;
     Arena arena;
     Held held;
+    PhaseLines lines;
     double opened;
     const char *parts[RECORDER_PARTS]; /* names, in the arena */
     int n_parts;

@@ -6,6 +6,7 @@
 
 #include "base/now.h"
 #include "base/outfile.h"
+#include "engine/kept.h"
 #include "engine/output.h"
 #include "engine/recorder.h"
 #include "engine/report.h"
@@ -19,7 +20,10 @@ typedef struct Running {
     void *context;
     Slab slab;             /* host: all of it, or staging and weights on their way */
     unsigned char *device; /* a device's own slab, or NULL */
+    KeptFound kept;
+    atomic_size_t kept_bytes; /* that were there already */
     Follow *follow;
+    bool running; /* or has run: the recorder has figures */
     Output *output;
     OutFile *report; /* NULL: none is asked for */
     Recorder *recorder;
@@ -53,9 +57,20 @@ static void emit(Running *run, SnugEventKind kind, const char *text)
 {
     SnugTierUse tiers[RECORDER_TIERS];
     run->event.tiers = tiers;
-    run->event.n_tiers = run->follow ? recorder_tiers(run->recorder, tiers) : 0;
+    run->event.n_tiers = run->running ? recorder_tiers(run->recorder, tiers) : 0;
     run->last_event = now_seconds() - run->started;
     send(run, kind, text, run->last_event);
+}
+
+/* A device of its own has the line that services before this one wrote; without one it is a line like
+ * the others. Returns how many tiers it has. */
+static int as_phase(SnugTierUse *tiers, int n)
+{
+    if (n > 1) {
+        tiers[0].tier = "GPU Memory";
+        tiers[0].limit_bytes = 0;
+    }
+    return 1;
 }
 
 /* What the recorder has to tell, with the figures of when it happened. */
@@ -64,9 +79,24 @@ static void emit_news(Running *run)
     RecorderNews news;
     while (run->follow && recorder_next(run->recorder, &news)) {
         run->event.tiers = news.tiers;
-        run->event.n_tiers = news.n_tiers;
+        run->event.n_tiers = news.phase ? as_phase(news.tiers, news.n_tiers) : news.n_tiers;
         send(run, SNUG_EVENT_MEMORY, news.label, news.seconds);
     }
+    run->event.n_tiers = 0;
+}
+
+/* The last phase's weights are gone, and the memory with them. */
+static void emit_end(Running *run)
+{
+    const char *line = phase_lines_end(&run->recorder->lines);
+    SnugTierUse tiers[RECORDER_TIERS];
+    if (!line) return;
+    const int n = recorder_tiers(run->recorder, tiers);
+    tiers[0].used_bytes = 0;
+    tiers[0].reserved_bytes = n > 1 ? 0 : process_rss_bytes();
+    run->event.tiers = tiers;
+    run->event.n_tiers = as_phase(tiers, n);
+    send(run, SNUG_EVENT_MEMORY, line, now_seconds() - run->started);
     run->event.n_tiers = 0;
 }
 
@@ -74,7 +104,11 @@ static void emit_news(Running *run)
 
 static SnugStatus read_unit(void *owner, int32_t unit, void *to, SnugError *err)
 {
-    const Running *run = owner;
+    Running *run = owner;
+    if (run->kept.there && run->kept.there[unit]) {
+        atomic_fetch_add(&run->kept_bytes, run->plan->unit_bytes[unit]);
+        return SNUG_OK;
+    }
     return weight_table_read(&run->job->weights, unit, to, err);
 }
 
@@ -83,6 +117,9 @@ static SnugStatus copy_to_device(void *owner, void *to, const void *from, size_t
 {
     const Running *run = owner;
     const Device *device = &run->job->engine->device;
+    const size_t offset = (size_t)((unsigned char *)to - run->device);
+    for (int32_t i = 0; run->kept.there && i < run->kept.n_units; i++)
+        if (run->kept.there[i] && run->kept.units[i].offset == offset) return SNUG_OK;
     return device->memory->copy(device->self, to, from, bytes, err);
 }
 
@@ -165,6 +202,10 @@ static SnugStatus open_slabs(Running *run, SnugError *err)
 {
     const Schedule *s = &run->plan->schedule;
     const Device *device = &run->job->engine->device;
+    if (run->slab.base) { /* with what the run before left there */
+        recorder_slabs(run->recorder);
+        return SNUG_OK;
+    }
     if (!s->two_tiers) return slab_open(&run->slab, s->loads.top, err);
     TRY(slab_open(&run->slab, s->host.top, err));
     TRY(device->memory->open(device->self, s->loads.top, &run->device, err));
@@ -178,6 +219,7 @@ static void close_slabs(Running *run)
     if (run->device)
         device->memory->close(device->self, run->device, run->plan->schedule.loads.top);
     slab_close(&run->slab);
+    run->device = NULL;
 }
 
 static SnugStatus open_parts(Running *run, SnugError *err)
@@ -192,7 +234,10 @@ static SnugStatus open_parts(Running *run, SnugError *err)
         TRY(outfile_open(&run->report, job->engine->heap, job->common.report, err));
     TRY(recorder_open(run->recorder, job, plan, run->started, err));
     TRY(output_open(&run->output, job, err));
-    run->rss_before_bytes = process_rss_bytes();
+    TRY(kept_begin(&run->kept, job, plan, err));
+    run->slab = run->kept.slab;
+    run->device = run->kept.device;
+    run->rss_before_bytes = process_rss_bytes() - run->kept.resident_bytes;
     TRY(check_room(run, err));
     TRY(open_slabs(run, err));
     const FollowOptions options = { .heap = job->engine->heap,
@@ -210,7 +255,9 @@ static SnugStatus open_parts(Running *run, SnugError *err)
                                     .note = on_note,
                                     .output = on_output,
                                     .cancel = &job->cancel };
-    return follow_open(&run->follow, &options, err);
+    TRY(follow_open(&run->follow, &options, err));
+    run->running = true;
+    return SNUG_OK;
 }
 
 static SnugStatus carry_out(Running *run, SnugError *err)
@@ -247,7 +294,7 @@ static void measure(Running *run)
     const FollowStats stats = follow_stats(run->follow);
     f->slab_peak_bytes = stats.slab_peak_bytes;
     f->host_slab_peak_bytes = stats.host_peak_bytes;
-    f->moved_bytes = stats.moved_bytes;
+    f->moved_bytes = stats.moved_bytes - (double)atomic_load(&run->kept_bytes);
     f->stall_seconds = stats.stall_seconds;
 }
 
@@ -272,16 +319,29 @@ static SnugStatus report(Running *run, SnugError *err)
     return report_make(&record, run->report, err);
 }
 
+/* Weights that stay are the engine's from now on; all else goes back to the system. */
+static void give_back(Running *run, SnugStatus status)
+{
+    SnugJob *job = run->job;
+    follow_close(run->follow);
+    run->follow = NULL;
+    if (status == SNUG_OK && run->plan->schedule.loads.holds)
+        kept_end(&run->kept, job->engine, run->plan, run->slab, run->device);
+    else
+        close_slabs(run);
+    kept_release(&run->kept, job->engine);
+    if (status == SNUG_OK) emit_end(run);
+}
+
 static SnugStatus finish(Running *run, SnugStatus status, SnugError *err)
 {
     SnugJob *job = run->job;
     measure(run);
+    give_back(run, status);
     if (status == SNUG_OK) status = report(run, err);
     if (status == SNUG_OK && job->common.output) emit(run, SNUG_EVENT_OUTPUT, job->common.output);
     if (status == SNUG_OK) emit(run, SNUG_EVENT_DONE, NULL);
-    follow_close(run->follow);
     output_close(run->output);
-    close_slabs(run);
     outfile_close(run->report);
     if (run->recorder) recorder_close(run->recorder);
     heap_give(job->engine->heap, run->recorder);

@@ -31,6 +31,21 @@ void slab_close(Slab *slab)
     *slab = (Slab){ 0 };
 }
 
+size_t slab_resident_bytes(const Slab *slab)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char in_core[1024];
+    size_t pages = 0;
+    for (size_t at = 0; slab->base && at < slab->bytes; at += page * sizeof in_core) {
+        const size_t rest = slab->bytes - at, all = page * sizeof in_core;
+        const size_t span = rest < all ? rest : all;
+        if (mincore(slab->base + at, span, in_core) != 0) return 0;
+        for (size_t i = 0; i * page < span; i++)
+            pages += in_core[i] & 1;
+    }
+    return pages * page;
+}
+
 size_t slab_touched_bytes(const Slab *slab)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);

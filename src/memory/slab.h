@@ -17,6 +17,8 @@ SNUG_MUST_USE SnugStatus slab_open(Slab *slab, size_t bytes, SnugError *err);
 /** Give it back; a closed slab is fine. */
 void slab_close(Slab *slab);
 
+/** Bytes of pages that the system has given. */
+size_t slab_resident_bytes(const Slab *slab);
 /** Highest byte ever written, found by looking at the pages [bytes]; page granular. */
 size_t slab_touched_bytes(const Slab *slab);
 

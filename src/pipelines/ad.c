@@ -243,6 +243,7 @@ static void ad_recipe(Run *r, void *self)
 {
     AdJob *j = self;
     set_takers(j);
+    run_phase(r, j->first_step);
     for (int i = 0; i < AD_FLUX_JOBS; i++)
         if (j->flux[i]) image_seed(j->flux[i]);
     if (j->text) image_seed(j->text);
@@ -252,7 +253,9 @@ static void ad_recipe(Run *r, void *self)
         cut_out(r, j, "product: cut out", &j->product, &j->product_cut);
         draw_background(r, j);
     }
+    run_phase(r, 2);
     if (j->first_step <= 2 && j->last_step == 3) draw_letters(r, j);
+    run_phase(r, 3);
     if (j->last_step == 3) draw_composite(r, j);
 }
 
@@ -264,6 +267,7 @@ const Pipeline PIPELINE_AD = { .name = "ad",
                                           "(FLUX.1, SDXL with ControlNet, BiRefNet)",
                                .options = AD_OPTIONS,
                                .request_bytes = sizeof(AdRequest),
+                               .auto_unload = true,
                                .fields = FIELDS,
                                .open = ad_open,
                                .recipe = ad_recipe,

@@ -21,6 +21,7 @@ typedef struct AdRequest {
     const char *text_content, *text_model_prompt, *negative_prompt, *font;
     const char *composition_mode, *text_position, *composition_prompt;
     const char *step1_image, *step2_image, *steps_folder;
+    const char *unload[3]; /* by step */
     OptionSize size;
     int64_t start_step, seed, text_size, cutout_size;
     int64_t bg_steps, product_steps, text_steps, composition_steps;
@@ -65,6 +66,7 @@ typedef struct AdJob {
     Image letters;     /**< as drawn, RGB */
     Image letters_cut; /**< result of step 2, RGBA */
     Image soft;        /**< what BiRefNet saw, grey */
+    PipelinePhases phases;
     const char *text_of_file[1];
     int64_t seeds[1];
 } AdJob;

@@ -273,8 +273,29 @@ static size_t pictures_bytes(const AdJob *j)
            6 * image_bytes(j->look, j->look, 1) + png_write_bytes(j->side, j->side, 4);
 }
 
+/* Labels that logs of the service had, in its order; monitors look for them. */
+static void set_phases(AdJob *j)
+{
+    static const char *const STEP1[] = { "Before Step1 models unload",
+                                         "FluxGenerator unload (no-op)",
+                                         "After Step1 models unload", NULL },
+                             *const STEP2[] = { "Before Step2 models unload",
+                                                "SDXLTextGenerator unload (no-op)",
+                                                "BiRefNet unload (no-op)",
+                                                "After Step2 models unload", NULL },
+                             *const STEP3[] = { "Before Flux Inpainting unload",
+                                                "After Flux Inpainting unload", NULL };
+    const char *const *lines[] = { STEP1, STEP2, STEP3 };
+    j->phases.n = 3;
+    for (int i = 0; i < 3; i++) {
+        j->phases.unload[i + 1] = j->request->unload[i];
+        j->phases.lines[i + 1] = lines[i];
+    }
+}
+
 static SnugStatus open_job(AdJob *j, PipelineInfo *info, SnugError *err)
 {
+    set_phases(j);
     TRY(check_request(j, err));
     TRY(read_pictures(j, err));
     *info = (PipelineInfo){ .frames = 1,
@@ -283,6 +304,7 @@ static SnugStatus open_job(AdJob *j, PipelineInfo *info, SnugError *err)
                             .height = j->side,
                             .texts = j->text_of_file,
                             .seeds = j->seeds,
+                            .phases = &j->phases,
                             .fps = 1 };
     TRY(open_jobs(j, info, err));
     j->seeds[0] = j->request->seed;

@@ -36,6 +36,9 @@ const Option AD_OPTIONS[] = {
     { { "start-step",     SNUG_OPTION_INT,  "1", 1, 3, "N", "go on from there, with --step1-image and --step2-image" }, AT(start_step) },
     { { "step1-image",    SNUG_OPTION_PICTURE, NULL, 0, 0, "FILE", "result of step 1" }, AT(step1_image) },
     { { "step2-image",    SNUG_OPTION_PICTURE, NULL, 0, 0, "FILE", "result of step 2: letters with alpha" }, AT(step2_image) },
+    { { "auto-unload-step1", SNUG_OPTION_SWITCH, NULL, 0, 0, "[=on|off]", "give up the weights of step 1 at its end; default: as --auto-unload" }, AT(unload[0]) },
+    { { "auto-unload-step2", SNUG_OPTION_SWITCH, NULL, 0, 0, "[=on|off]", "the same for step 2" }, AT(unload[1]) },
+    { { "auto-unload-step3", SNUG_OPTION_SWITCH, NULL, 0, 0, "[=on|off]", "the same for step 3" }, AT(unload[2]) },
     { { "steps-folder",   SNUG_OPTION_PATH, NULL, 0, 0, "DIR", "existing folder for step1_result.png and step2_result.png" }, AT(steps_folder) },
     { { NULL, SNUG_OPTION_TEXT, NULL, 0, 0, NULL, NULL }, 0 },
 };

@@ -38,6 +38,15 @@ typedef struct PipelineContext {
     int64_t resumed_step; /**< steps it has taken, at least 1 */
 } PipelineContext;
 
+/** Phases of a request (run_phase), for --auto-unload. Index 0 is not used. */
+enum { PIPELINE_MAX_PHASES = 7, PIPELINE_PHASE_LINES = 6 };
+typedef struct PipelinePhases {
+    int n;
+    const char *unload[PIPELINE_MAX_PHASES + 1]; /**< words of the request: "on", "off"; or NULL */
+    /** What is logged where the phase's weights go: first before, the others after. */
+    const char *const *lines[PIPELINE_MAX_PHASES + 1];
+} PipelinePhases;
+
 /** What the engine needs to know of the result. */
 typedef struct PipelineInfo {
     int64_t frames;           /**< of the video, or pictures */
@@ -55,8 +64,9 @@ typedef struct PipelineInfo {
     bool by_heads; /**< self-attention may go by groups of heads */
     bool int8;     /**< it has layers that bear being computed in bytes */
     int latent_width, latent_height, latent_channels;
-    const float *latent_rgb; /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
-    size_t result_bytes;     /**< what `picture` and writing its result take at most */
+    const float *latent_rgb;      /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
+    const PipelinePhases *phases; /**< NULL: none */
+    size_t result_bytes;          /**< what `picture` and writing its result take at most */
     /** What is left out on purpose ("step cache ..."), for plan, report and the result's metadata: in
      *  words, one line, and as a member of a JSON object; NULL: nothing. */
     const char *shortcut, *shortcut_json;
@@ -74,6 +84,7 @@ typedef struct Pipeline {
     const char *name, *summary;
     const Option *options; /**< ends with a row without a name */
     size_t request_bytes;
+    bool auto_unload;            /**< weights go at the end of a phase unless asked otherwise */
     const PipelineField *fields; /**< ends with a row without a name; NULL: none */
     /** Check the request, open files (headers only), bind weights, tokenise. *out lives in the
      *  context's arena; after a failure it is NULL and nothing is left open. */

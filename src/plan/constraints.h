@@ -13,8 +13,9 @@ typedef enum PlanUnload {
     UNLOAD_FREE = 0, /**< the plan decides (auto) */
     UNLOAD_ALWAYS,   /**< on: at each stage border all weights that the stage held are given up; a
                           later stage that uses them reads them again */
-    UNLOAD_NEVER,    /**< off: each unit is read once in the whole request and stays to its end */
-    UNLOAD_ABOVE     /**< 0..1: before a stage begins, weights of earlier stages are given up if
+    UNLOAD_NEVER, /**< off: each unit is read once in the whole request and stays to its end, at a
+                          place of its own: the next request may find it there */
+    UNLOAD_ABOVE  /**< 0..1: before a stage begins, weights of earlier stages are given up if
                           what is held exceeds `unload_above` of the budget, else they stay */
 } PlanUnload;
 
@@ -31,9 +32,13 @@ typedef enum PlanOffload {
 /** A choice that a switch forces on or off, or leaves to the plan. */
 typedef enum PlanSwitch { SWITCH_FREE = 0, SWITCH_ON, SWITCH_OFF } PlanSwitch;
 
+enum { PLAN_PHASES = 8 }; /* index 0: requests without phases */
+
 typedef struct PlanConstraints {
     PlanUnload unload;
-    double unload_above; /**< of the budget, with UNLOAD_ABOVE */
+    PlanUnload phase[PLAN_PHASES]; /**< what weights do when a phase (run_phase) that used them has
+                                        ended; UNLOAD_FREE: as `unload` says */
+    double unload_above;           /**< of the budget, with UNLOAD_ABOVE */
     PlanOffload offload;
     PlanSwitch vae_tiling;  /**< on: the VAE works in bands of rows with exact halos, at least two;
                                  off: whole frames only */

@@ -124,6 +124,8 @@ static bool find_last(Held *h, const Needs *n, int32_t **last, int32_t **order)
         const int32_t load = load_of[n->uses ? n->uses[i].unit : n->above[i].unit];
         if (load >= 0 && end > (*last)[load]) (*last)[load] = end;
     }
+    for (int32_t i = 0; n->loads->holds && i < n_loads; i++)
+        (*last)[i] = h->trace->n_ops - 1;
     qsort_r(*order, (size_t)n_loads, sizeof(int32_t), by_value, *last);
     return true;
 }

@@ -42,9 +42,12 @@ typedef struct Work {
     int32_t *loads;  /* [n_units] loads in this stage */
     bool *spread;    /* [n_units] chosen to stay in the first pass */
     bool *small;     /* [n_units] */
+    int *used_in;    /* [n_units] phase that used the unit last */
+    int32_t barrier; /* loads from here on begin after this time */
     int32_t *list;   /* units of the stage, in order of first use */
     int32_t n_list;
-    size_t top; /* highest byte of weights so far */
+    int32_t refused; /* stage + 1 that does not fit */
+    size_t top;      /* highest byte of weights so far */
 } Work;
 
 typedef struct Window {
@@ -122,17 +125,46 @@ static void drop_below(Work *w, size_t floor)
     }
 }
 
+static int phase_of(const ResidencyTask *task, int32_t stage)
+{
+    const int phase = task->trace ? task->trace->stages[stage].phase : 0;
+    return phase > 0 && phase < PLAN_PHASES ? phase : 0;
+}
+
+static PlanUnload rule_of(const PlanConstraints *c, int phase)
+{
+    return c->phase[phase] != UNLOAD_FREE ? c->phase[phase] : c->unload;
+}
+
+/* What a phase used goes with its end, and what the next one needs comes no sooner. */
+static void end_phase(Work *w, int phase, int32_t index)
+{
+    for (int32_t i = 0; i < w->n_blocks; i++) {
+        Block *b = &w->blocks[i];
+        if (b->next == INT32_MAX || w->used_in[b->unit] != phase) continue;
+        b->next = INT32_MAX;
+        w->at[b->unit] = SIZE_MAX;
+    }
+    w->barrier = w->uses->stage_begin[index] - 1;
+}
+
 /* Weights of earlier stages that --auto-unload and --offload have given up here. */
 static void unload(Work *w, int32_t index)
 {
     const PlanConstraints *c = w->task->constraints;
     if (!c || index == 0) return;
+    const int before = phase_of(w->task, index - 1);
+    const PlanUnload rule = rule_of(c, before);
+    if (rule == UNLOAD_ALWAYS && before) {
+        if (before != phase_of(w->task, index)) end_phase(w, before, index);
+        return;
+    }
     size_t held = 0;
     for (int32_t i = 0; i < w->n_blocks; i++)
         if (w->blocks[i].next != INT32_MAX) held += w->blocks[i].end - w->blocks[i].begin;
     const bool above =
-        c->unload == UNLOAD_ABOVE && (double)held > c->unload_above * (double)w->task->slab_bytes;
-    if (c->unload == UNLOAD_ALWAYS || c->offload == OFFLOAD_MODEL || above) drop_below(w, SIZE_MAX);
+        rule == UNLOAD_ABOVE && (double)held > c->unload_above * (double)w->task->slab_bytes;
+    if (rule == UNLOAD_ALWAYS || c->offload == OFFLOAD_MODEL || above) drop_below(w, SIZE_MAX);
 }
 
 static bool enter_stage(Work *w, int32_t index, StageView *v)
@@ -288,9 +320,10 @@ static void put_block(Work *w, const Window *x, int32_t j)
     w->at[w->uses->list[j].unit] = x->begin;
 }
 
-static void note_use(Work *w, int32_t j)
+static void note_use(Work *w, int32_t j, int phase)
 {
     const UnitUse *use = &w->uses->list[j];
+    w->used_in[use->unit] = phase;
     Block *b = &w->blocks[first_overlap(w, w->at[use->unit])];
     b->use = j;
     b->next = use->next;
@@ -311,6 +344,7 @@ static bool load_unit(Work *w, StageView *v, int32_t j)
         for (int32_t horizon = w->policy.horizon; horizon >= 0 && !x.valid; horizon--)
             x = find_window(w, v, j, horizon);
     if (!x.valid) return false;
+    if (x.after < w->barrier) x.after = w->barrier;
     w->out->loads[w->out->n_loads++] = (Load){ use->unit, x.after, use->first, x.begin, bytes };
     put_block(w, &x, j);
     if (x.end > w->top) w->top = x.end;
@@ -332,11 +366,28 @@ static void sum_up(Work *w, StageWeights *s)
     }
 }
 
+/* Units that only phases use which give nothing up are loaded once. */
+static bool keeps_phases(Work *w, const PlanConstraints *c)
+{
+    const size_t units = (size_t)w->task->n_units + 1;
+    int32_t *n = arena_array(&w->arena, units, sizeof *n);
+    bool *given_up = arena_array(&w->arena, units, sizeof *given_up);
+    if (c->unload != UNLOAD_NEVER) return true;
+    if (!n || !given_up) return false;
+    for (int32_t s = 0; s < w->uses->n_stages; s++)
+        for (int32_t i = w->uses->stage_first[s]; i < w->uses->stage_first[s + 1]; i++)
+            given_up[w->uses->list[i].unit] |= rule_of(c, phase_of(w->task, s)) != UNLOAD_NEVER;
+    for (int32_t i = 0; i < w->out->n_loads; i++)
+        if (++n[w->out->loads[i].unit] > 1 && !given_up[w->out->loads[i].unit]) return false;
+    return true;
+}
+
 /* Does what came out keep --offload none and --auto-unload off? */
-static bool keeps_constraints(const Work *w)
+static bool keeps_constraints(Work *w)
 {
     const PlanConstraints *c = w->task->constraints;
     if (!c) return true;
+    if (!keeps_phases(w, c)) return false;
     const bool whole = c->offload == OFFLOAD_NONE || c->offload == OFFLOAD_MODEL || c->largest;
     for (int32_t s = 0; s < w->uses->n_stages && whole; s++)
         if (w->out->stages[s].n_resident < w->out->stages[s].n_units) return false;
@@ -345,7 +396,7 @@ static bool keeps_constraints(const Work *w)
         moved += w->out->stages[s].moved_bytes;
     for (int32_t i = 0; i < w->task->n_units; i++)
         if (w->listed[i]) all += (double)w->task->unit_bytes[i];
-    return !(c->unload == UNLOAD_NEVER || c->largest) || moved <= all;
+    return !c->largest || moved <= all;
 }
 
 static bool plan_stage(Work *w, int32_t index)
@@ -359,7 +410,7 @@ static bool plan_stage(Work *w, int32_t index)
         if (w->at[unit] == SIZE_MAX && !load_unit(w, &v, j)) return false;
         const size_t unit_end = w->at[unit] + w->task->unit_bytes[unit];
         if (unit_end > s->top) s->top = unit_end;
-        note_use(w, j);
+        note_use(w, j, phase_of(w->task, index));
     }
     sum_up(w, s);
     return true;
@@ -377,11 +428,13 @@ static bool take_tables(Work *w)
     w->spread = arena_array(&w->arena, units, sizeof *w->spread);
     w->small = arena_array(&w->arena, units, sizeof *w->small);
     w->list = arena_array(&w->arena, units, sizeof *w->list);
+    w->used_in = arena_array(&w->arena, units, sizeof *w->used_in);
+    w->barrier = -1;
     w->out->loads = heap_take(w->out->heap, uses * sizeof(Load), "plan");
     w->out->stages =
         heap_take(w->out->heap, ((size_t)w->uses->n_stages + 1) * sizeof(StageWeights), "plan");
     if (!w->blocks || !w->at || !w->listed || !w->loads || !w->spread || !w->small || !w->list ||
-        !w->out->loads || !w->out->stages)
+        !w->used_in || !w->out->loads || !w->out->stages)
         return false;
     for (int32_t i = 0; i < w->task->n_units; i++)
         w->at[i] = SIZE_MAX;
@@ -427,6 +480,25 @@ static size_t slab_that_keeps(const ResidencyTask *task, int32_t s, Span *spans,
     return top;
 }
 
+/* Does nothing go before the end of the request? */
+static bool holds_all(const ResidencyTask *task)
+{
+    const PlanConstraints *c = task->constraints;
+    bool holds = c && c->unload == UNLOAD_NEVER;
+    for (int32_t s = 0; holds && s < task->uses->n_stages; s++)
+        holds = rule_of(c, phase_of(task, s)) == UNLOAD_NEVER;
+    return holds;
+}
+
+/* Where the weights begin that are all to stay: above everything else. */
+static size_t highest_floor(const ResidencyTask *task)
+{
+    size_t at = 0;
+    for (int32_t s = 0; s < task->uses->n_stages; s++)
+        if (task->floor[s] > at) at = task->floor[s];
+    return at;
+}
+
 SnugStatus residency_least(const ResidencyTask *task, size_t *by_stage, SnugError *err)
 {
     const Uses *uses = task->uses;
@@ -446,6 +518,13 @@ SnugStatus residency_least(const ResidencyTask *task, size_t *by_stage, SnugErro
         by_stage[s] = smallest_slab(task, s);
         if (kept > by_stage[s]) by_stage[s] = kept;
     }
+    if (holds_all(task)) {
+        size_t all = highest_floor(task);
+        for (int32_t unit = 0; unit < task->n_units; unit++)
+            if (spans[unit].first) all += task->unit_bytes[unit];
+        for (int32_t s = 0; s < uses->n_stages; s++)
+            by_stage[s] = all;
+    }
     heap_give(uses->heap, spans);
     return SNUG_OK;
 }
@@ -462,11 +541,43 @@ static SnugStatus refuse(Work *w, SnugError *err, const char *why)
     return error_set(err, SNUG_ERR_BUDGET, "%s", why);
 }
 
+/* Every unit at a place of its own above all activations, in order of first use. */
+static SnugStatus hold_all(Work *w, SnugError *err)
+{
+    size_t at = highest_floor(w->task);
+    for (int32_t s = 0; s < w->uses->n_stages; s++) {
+        StageView v = { .index = s };
+        StageWeights *x = &w->out->stages[s];
+        list_units(w, &v);
+        for (int32_t j = w->uses->stage_first[s]; j < w->uses->stage_first[s + 1]; j++) {
+            const UnitUse *use = &w->uses->list[j];
+            const size_t bytes = w->task->unit_bytes[use->unit];
+            if (w->at[use->unit] != SIZE_MAX) continue;
+            w->out->loads[w->out->n_loads++] = (Load){ use->unit, -1, use->first, at, bytes };
+            w->at[use->unit] = at;
+            at += bytes;
+            if (at > w->task->slab_bytes && !w->refused) w->refused = s + 1;
+            x->moved_bytes += (double)bytes;
+        }
+        sum_up(w, x);
+        x->top = x->n_units ? at : w->task->floor[s];
+        x->bound_bytes = x->moved_bytes;
+    }
+    w->top = at;
+    w->out->holds = true;
+    if (at <= w->task->slab_bytes) return SNUG_OK;
+    return error_set(err, SNUG_ERR_BUDGET, "the weights cannot all stay");
+}
+
 static SnugStatus make(Work *w, SnugError *err)
 {
     if (!take_tables(w)) return error_set(err, SNUG_ERR_MEMORY, "no memory to plan the weights");
+    if (holds_all(w->task)) return hold_all(w, err);
     for (int32_t s = 0; s < w->uses->n_stages; s++)
-        if (!plan_stage(w, s)) return refuse(w, err, "the weights of a stage do not fit");
+        if (!plan_stage(w, s)) {
+            w->refused = s + 1;
+            return refuse(w, err, "the weights of a stage do not fit");
+        }
     if (!keeps_constraints(w)) return refuse(w, err, "the weights cannot stay as asked for");
     for (int32_t s = 0; s < w->uses->n_stages; s++) {
         StageWeights *x = &w->out->stages[s];
@@ -487,6 +598,7 @@ SnugStatus residency_make(Residency *out, const ResidencyTask *task, SnugError *
     arena_release(&w.arena);
     if (status != SNUG_OK) residency_release(out);
     out->top = w.top;
+    out->refused_stage = w.refused ? w.refused - 1 : 0;
     return status;
 }
 

@@ -43,7 +43,9 @@ typedef struct Residency {
     int32_t n_loads;
     StageWeights *stages; /**< [n_stages] */
     int32_t n_stages;
-    size_t top; /**< slab bytes needed in all, activations included */
+    size_t top;            /**< slab bytes needed in all, activations included */
+    int32_t refused_stage; /**< where it did not fit */
+    bool holds;            /**< every unit has a place of its own, from its load to the end */
 } Residency;
 
 /** How windows are chosen. All move the same bytes or nearly; they differ in when loads can begin
@@ -66,6 +68,7 @@ typedef struct ResidencyTask {
     size_t slab_bytes; /**< most that activations and weights may take; SIZE_MAX: no limit */
     const ResidencyPolicy *by_stage;    /**< [n_stages] */
     const PlanConstraints *constraints; /**< what unload and offload ask for; NULL: nothing */
+    const Trace *trace; /**< whose stages these are, for their phases; NULL: no phases */
 } ResidencyTask;
 
 /**

@@ -91,7 +91,8 @@ static SnugStatus try_policies(Schedule *out, const ScheduleTask *task,
                                    .n_units = task->n_units,
                                    .slab_bytes = task->device_bytes,
                                    .by_stage = by_stage,
-                                   .constraints = task->constraints };
+                                   .constraints = task->constraints,
+                                   .trace = task->trace };
     *out = (Schedule){ .two_tiers = task->two_tiers };
     out->loads.heap = out->host.heap = task->trace->heap;
     TRY(residency_make(&out->loads, &device, err));
@@ -102,7 +103,9 @@ static SnugStatus try_policies(Schedule *out, const ScheduleTask *task,
                            task->unit_bytes, task->n_units, task->costs, NULL, &out->seconds, err);
     if (status != SNUG_OK) {
         const size_t top = out->loads.top, host_top = out->host.top;
+        const int32_t refused = out->loads.refused_stage;
         schedule_release(out);
+        out->loads.refused_stage = refused;
         out->loads.top = top;
         out->host.top = host_top;
     }
@@ -148,7 +151,8 @@ typedef struct Choice {
     const ScheduleTask *task;
     Schedule *best;
     bool found;
-    size_t least, least_host;  /* slabs that would have done */
+    size_t least, least_host; /* slabs that would have done */
+    int32_t refused_stage;
     ResidencyPolicy *by_stage; /* tried now */
     ResidencyPolicy *liked;    /* [n_stages] */
     double *liked_price, *liked_moved;
@@ -173,7 +177,10 @@ static SnugStatus consider(Choice *c, const ResidencyPolicy *by_stage, SnugError
     Schedule tried;
     const SnugStatus status = try_policies(&tried, c->task, by_stage, err);
     if (status == SNUG_ERR_BUDGET) {
-        if (tried.loads.top < c->least) c->least = tried.loads.top;
+        if (tried.loads.top < c->least) {
+            c->least = tried.loads.top;
+            c->refused_stage = tried.loads.refused_stage;
+        }
         if (tried.host.top && tried.host.top < c->least_host) c->least_host = tried.host.top;
         return SNUG_OK;
     }
@@ -254,6 +261,7 @@ SnugStatus schedule_make(Schedule *out, const ScheduleTask *task, SnugError *err
     schedule_release(out);
     if (status != SNUG_OK) return status;
     out->loads.top = c.least;
+    out->loads.refused_stage = c.refused_stage;
     out->host.top = c.least_host == SIZE_MAX ? 0 : c.least_host;
     return SNUG_ERR_BUDGET;
 }

@@ -393,14 +393,15 @@ SnugStatus trace_end(Trace *trace, SnugError *err)
     return close_segment(trace, err);
 }
 
-static SnugStatus record_stage(Trace *t, const char *name, SnugError *err)
+static SnugStatus record_stage(Trace *t, const char *name, int phase, SnugError *err)
 {
     if (!GROW(t, stages, n_stages, max_stages)) return no_memory(err);
     TraceStage *stage = &t->stages[t->n_stages++];
     *stage = (TraceStage){ .first_op = t->n_ops,
                            .end_op = t->n_ops,
                            .first_segment = t->n_segments,
-                           .end_segment = t->n_segments };
+                           .end_segment = t->n_segments,
+                           .phase = phase };
     (void)snprintf(stage->name, sizeof stage->name, "%s", name);
     return SNUG_OK;
 }
@@ -409,9 +410,8 @@ static SnugStatus record_note(void *self, RunNote note, const char *text, int in
                               SnugError *err)
 {
     Trace *t = self;
-    (void)index;
     TRY(close_segment(t, err));
-    if (note == RUN_STAGE) TRY(record_stage(t, text, err));
+    if (note == RUN_STAGE) TRY(record_stage(t, text, index, err));
     if (!t->n_stages) return error_set(err, SNUG_ERR_INTERNAL, "a step before the first stage");
     if (note == RUN_STEP) {
         t->stages[t->n_stages - 1].steps++;

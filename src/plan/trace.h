@@ -70,6 +70,7 @@ typedef struct TraceStage {
     int32_t first_segment, end_segment;
     int32_t first_op, end_op;
     int32_t steps; /**< steps announced inside, 0 none */
+    int phase;     /**< of the request, 0: it has none */
 } TraceStage;
 
 /** Arrays double; fields beyond the tables are private to trace.c. */

@@ -24,7 +24,7 @@ TEST(constraints, nothing_given_leaves_the_plan_free)
     const PlanConstraints none = { 0 }, c = parsed((ConstraintRequest){ 0 });
     CHECK(memcmp(&c, &none, sizeof c) == 0);
     const PlanConstraints a =
-        parsed((ConstraintRequest){ "auto", "auto", "auto", "auto", "auto", "auto", "auto" });
+        parsed((ConstraintRequest){ "auto", "auto", "auto", "auto", "auto", "auto", "auto", NULL });
     CHECK(memcmp(&a, &none, sizeof a) == 0);
 }
 

@@ -1,42 +1,6 @@
 /* test_ad.c  Advertisements of tiny models through the public API: the same bytes under every budget,
  * from any step on; what cannot be is refused. */
-#include "pipelines/request.h"
-
-#include "base/size.h"
-#include "models/birefnet_file.h"
-
-static SnugEngine *open_engine(int threads, size_t ram_bytes)
-{
-    return request_engine((SnugEngineOptions){ .ram_bytes = ram_bytes, .threads = threads });
-}
-
-static const char *const OPTIONS[][2] = { { "bg-prompt", "a beach" },
-                                          { "text-content", "SALE" },
-                                          { "text-size", "30" },
-                                          { "size", "192x192" },
-                                          { "cutout-size", "64" },
-                                          { "bg-steps", "2" },
-                                          { "product-steps", "3" },
-                                          { "text-steps", "2" },
-                                          { "composition-steps", "4" },
-                                          { "composition-prompt", "x" },
-                                          { "seed", "42" } };
-
-static SnugJob *new_job(SnugEngine *engine)
-{
-    SnugError err = { { 0 } };
-    SnugJob *job = NULL;
-    REQUIRE_OK(snug_job_create(&job, engine, "ad", &err), &err);
-    request_option(job, "flux", test_path("golden/flux_pipelines/dev"));
-    request_option(job, "sdxl", test_path("golden/sdxl_pipelines/control"));
-    request_option(job, "controlnet", test_path("golden/sdxl_pipelines/control/controlnet"));
-    request_option(job, "birefnet", birefnet_file_write("", 0));
-    request_option(job, "font", test_path("golden/fonts/latin.ttf"));
-    request_option(job, "input-image", test_path("golden/flux_pipelines/dev/picture.png"));
-    for (size_t i = 0; i < COUNT(OPTIONS); i++)
-        request_option(job, OPTIONS[i][0], OPTIONS[i][1]);
-    return job;
-}
+#include "pipelines/ad_request.h"
 
 /* False when the budget is refused. */
 static bool run(SnugEngine *engine, SnugJob *job, const char *output, SnugFigures *planned)
@@ -60,12 +24,12 @@ static void run_npy(SnugJob *job, SnugEngine *engine, const char *name)
 TEST(ad, is_the_same_under_every_budget_and_thread_count)
 {
     SnugFigures ample, tight;
-    SnugEngine *engine = open_engine(1, GIB);
-    CHECK(run(engine, new_job(engine), request_scratch("ample.npy"), &ample));
+    SnugEngine *engine = ad_engine(1, GIB);
+    CHECK(run(engine, ad_job(engine), request_scratch("ample.npy"), &ample));
     size_t ram = ample.process_peak_bytes;
     for (int i = 0; i < 24; i++) { /* down until it is refused */
-        engine = open_engine(1 + i % 2, ram);
-        if (!run(engine, new_job(engine), request_scratch("tight.npy"), &tight)) break;
+        engine = ad_engine(1 + i % 2, ram);
+        if (!run(engine, ad_job(engine), request_scratch("tight.npy"), &tight)) break;
         request_check_same(request_scratch("ample.npy"), request_scratch("tight.npy"));
         ram -= MIB / 2;
     }
@@ -74,15 +38,15 @@ TEST(ad, is_the_same_under_every_budget_and_thread_count)
 TEST(ad, goes_on_from_any_step)
 {
     char step1[512], step2[512];
-    SnugEngine *engine = open_engine(2, GIB);
-    SnugJob *job = new_job(engine);
+    SnugEngine *engine = ad_engine(2, GIB);
+    SnugJob *job = ad_job(engine);
     request_option(job, "steps-folder", test_scratch());
     run_npy(job, engine, "full.npy");
     (void)snprintf(step1, sizeof step1, "%s", request_scratch("step1_result.png"));
     (void)snprintf(step2, sizeof step2, "%s", request_scratch("step2_result.png"));
     for (int first = 2; first <= 3; first++) {
-        engine = open_engine(2, GIB);
-        job = new_job(engine);
+        engine = ad_engine(2, GIB);
+        job = ad_job(engine);
         request_option(job, "start-step", first == 2 ? "2" : "3");
         request_option(job, "step1-image", step1);
         if (first == 3) request_option(job, "step2-image", step2);
@@ -93,13 +57,13 @@ TEST(ad, goes_on_from_any_step)
 
 TEST(ad, blank_letters_end_after_the_first_step)
 {
-    SnugEngine *engine = open_engine(2, GIB);
-    SnugJob *job = new_job(engine);
+    SnugEngine *engine = ad_engine(2, GIB);
+    SnugJob *job = ad_job(engine);
     request_option(job, "text-content", " \n");
     request_option(job, "sdxl", "nowhere"); /* not looked at */
     run_npy(job, engine, "first.npy");
-    engine = open_engine(2, GIB);
-    run_npy(new_job(engine), engine, "full.npy");
+    engine = ad_engine(2, GIB);
+    run_npy(ad_job(engine), engine, "full.npy");
     CHECK(!request_same(request_scratch("first.npy"), request_scratch("full.npy")));
 }
 
@@ -109,8 +73,8 @@ TEST(ad, auto_takes_one_of_three_places)
     static const char *const FILES[] = { "auto.npy", "top.npy", "center.npy", "bottom.npy" };
     int equal = 0;
     for (size_t i = 0; i < COUNT(PLACES); i++) {
-        SnugEngine *engine = open_engine(2, GIB);
-        SnugJob *job = new_job(engine);
+        SnugEngine *engine = ad_engine(2, GIB);
+        SnugJob *job = ad_job(engine);
         request_option(job, "text-position", PLACES[i]);
         run_npy(job, engine, FILES[i]);
         if (i) equal += request_same(request_scratch(FILES[0]), request_scratch(FILES[i]));
@@ -142,8 +106,8 @@ TEST(ad, requests_that_cannot_be_are_refused)
     };
     for (size_t i = 0; i < COUNT(refusals); i++) {
         const Refusal *x = &refusals[i];
-        SnugEngine *engine = open_engine(1, GIB);
-        request_refused(new_job(engine), x->option, x->value, x->status, x->says);
+        SnugEngine *engine = ad_engine(1, GIB);
+        request_refused(ad_job(engine), x->option, x->value, x->status, x->says);
         snug_engine_close(engine);
     }
 }
