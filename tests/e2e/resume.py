@@ -147,6 +147,7 @@ class Resume(Case):
             (dict(prompt="something else"), ("another request", "--prompt is", "something else")),
             (dict(seed=12), ("--seed is 11 there, 12 here",)),
             (dict(steps=9), ("--steps",)),
+            (dict(dtype="int8"), ("--dtype is not given there",)),
             (dict(scheduler="euler"), ("--scheduler is not given there",)),
             (dict(model=os.path.join(GOLDEN, "t2v_euler", "model")), ("--model is another file there, this one here",)),
         ):

@@ -3,6 +3,7 @@
 #include "pipelines/request.h"
 
 #include "base/size.h"
+#include "formats/safetensors_write.h"
 #include "engine/engine.h"
 #include "pipelines/wan.h"
 
@@ -117,6 +118,67 @@ TEST(step_cache, a_model_without_coefficients_is_refused)
         SnugJob *job = request_job(engine, NAMES[i]);
         check_refused(job, "teacache", "no coefficients are published for this model");
         snug_job_free(job);
+    }
+    snug_engine_close(engine);
+}
+
+/* A LoRA file for the first layer that embeds timesteps: inputs 24, outputs 24, rank 1. */
+static const char *write_lora(void)
+{
+    static const SafetensorsItem ITEMS[] = {
+        { .name = "transformer.condition_embedder.time_embedder.linear_1.lora_A.weight",
+          .dtype = DT_F32,
+          .rank = 2,
+          .dim = { 1, 24 } },
+        { .name = "transformer.condition_embedder.time_embedder.linear_1.lora_B.weight",
+          .dtype = DT_F32,
+          .rank = 2,
+          .dim = { 24, 1 } }
+    };
+    static const float VALUES[48] = { 1 };
+    const char *path = request_scratch("time.safetensors");
+    SafetensorsWriter *writer = NULL;
+    SnugError err = { { 0 } };
+    Heap *heap = heap_create();
+    REQUIRE_OK(safetensors_create(&writer, heap, path, ITEMS, 2, NULL, 0, &err), &err);
+    REQUIRE_OK(safetensors_append(writer, VALUES, sizeof VALUES, &err), &err);
+    REQUIRE_OK(safetensors_commit(writer, &err), &err);
+    safetensors_close(writer);
+    heap_free(heap);
+    return path;
+}
+
+TEST(step_cache, a_lora_of_the_time_embedding_is_refused)
+{
+    SnugEngine *engine = open_engine();
+    SnugJob *job = request_job(engine, "step_cache");
+    request_option(job, "lora", write_lora());
+    check_refused(job, "teacache", "a LoRA file changes condition_embedder.time_embedder.linear_1");
+    request_option(job, "step-cache", "off");
+    SnugError err = { { 0 } };
+    SnugPlan *plan = NULL;
+    REQUIRE_OK(snug_plan_create(&plan, job, &err), &err);
+    snug_plan_free(plan);
+    snug_job_free(job);
+    snug_engine_close(engine);
+}
+
+TEST(step_cache, every_refused_allocation_while_it_decides_is_reported_and_leaks_nothing)
+{
+    SnugEngine *engine = open_engine();
+    const size_t before = heap_now_bytes(engine->heap);
+    SnugStatus status = SNUG_ERR_MEMORY;
+    int n = 0;
+    while (status != SNUG_OK) {
+        SnugError err = { { 0 } };
+        SnugJob *job = request_job(engine, "step_cache");
+        heap_fail_at(engine->heap, ++n);
+        status = job_prepare(job, &err);
+        heap_fail_at(engine->heap, 0);
+        CHECK(status == SNUG_OK || (status == SNUG_ERR_MEMORY && err.text[0]));
+        snug_job_free(job);
+        CHECK_INT(heap_now_bytes(engine->heap), before);
+        CHECK(n < 20000);
     }
     snug_engine_close(engine);
 }
