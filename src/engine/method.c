@@ -2,7 +2,6 @@
  * must be asked for. Results made otherwise than plainly say so. */
 #include "engine/method.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const char INT8[] = "large transformer layers in int8";
@@ -12,8 +11,6 @@ SnugStatus method_choose(SnugJob *job, SnugError *err)
     static const char *const NAMES[] = { "auto", "f32", "int8", "bf16", "f16" };
     enum { N_NAMES = sizeof NAMES / sizeof NAMES[0], IS_INT8 = 2 };
     const char *asked = job->common.dtype;
-    char *all = job->weights.warnings;
-    const size_t used = strlen(all), room = sizeof job->weights.warnings - used;
     int i = 0;
     while (i < N_NAMES && strcmp(asked, NAMES[i]) != 0)
         i++;
@@ -22,10 +19,14 @@ SnugStatus method_choose(SnugJob *job, SnugError *err)
                          "--dtype: \"%.50s\" is none of auto, f32, int8, bf16, f16", asked);
     job->int8 = i == IS_INT8;
     if (i > IS_INT8)
-        (void)snprintf(
-            all + used, room,
-            "--dtype %s: the %s device computes in f32; weights stay as they are stored\n", asked,
-            job->engine->device.name);
+        return error_set(
+            err, SNUG_ERR_ARG,
+            "--dtype %s: the %s device computes in f32 and int8; %s; weights that are "
+            "stored as bf16 or f16 stay so without it",
+            asked, job->engine->device.name,
+            strcmp(asked, "bf16") == 0
+                ? "products in bf16 need AVX-512-BF16, for which there is no kernel yet"
+                : "products in f16 need a GPU");
     return SNUG_OK;
 }
 

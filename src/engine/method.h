@@ -4,7 +4,7 @@
 
 #include "engine/engine.h"
 
-/** Before the pipeline is opened: --dtype. What a device cannot do becomes a warning of the job. */
+/** Before the pipeline is opened: --dtype. SNUG_ERR_ARG: what the device cannot do, with the reason. */
 SNUG_MUST_USE SnugStatus method_choose(SnugJob *job, SnugError *err);
 /** When it is open: refuse what it cannot do, and put job->method into words. */
 SNUG_MUST_USE SnugStatus method_check(SnugJob *job, SnugError *err);
