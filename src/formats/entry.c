@@ -2,6 +2,7 @@
 #include "formats/entry.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -47,17 +48,14 @@ const Entry *entry_sort(const Entry **entries, const Entry **scratch, size_t n)
     return NULL;
 }
 
+static int name_against(const void *name, const void *at)
+{
+    return strcmp(name, (*(const Entry *const *)at)->name);
+}
+
 int32_t entry_find(const Entry *const *entries, int32_t n, const char *name)
 {
-    int32_t low = 0, high = n;
-    while (low < high) {
-        int32_t middle = low + (high - low) / 2;
-        int order = strcmp(entries[middle]->name, name);
-        if (order == 0) return middle;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return -1;
+    if (n == 0) return -1; /* bsearch wants an array even then */
+    const Entry *const *found = bsearch(name, entries, (size_t)n, sizeof *entries, name_against);
+    return found ? (int32_t)(found - entries) : -1;
 }

@@ -2,6 +2,7 @@
 #include "formats/torch_tensors.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -125,19 +126,15 @@ bool torch_tensors_key_ok(TextView key)
     return key.n > 0 && key.n <= 20;
 }
 
+static int key_against(const void *key, const void *storage)
+{
+    return text_compare(*(const TextView *)key, ((const TorchStorage *)storage)->key);
+}
+
 static const TorchStorage *find_storage(const TorchStorages *s, TextView key)
 {
-    int32_t low = 0, high = s->n;
-    while (low < high) {
-        const int32_t middle = low + (high - low) / 2;
-        const int order = text_compare(s->at[middle].key, key);
-        if (order == 0) return &s->at[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    if (s->n == 0) return NULL; /* bsearch wants an array even then */
+    return bsearch(&key, s->at, (size_t)s->n, sizeof *s->at, key_against);
 }
 
 /* Where the tensor's storage lies and how many bytes of it there are. */

@@ -1,6 +1,7 @@
 /* zip.c  From the end of the file backwards: end record, zip64 end, directory, local headers. */
 #include "formats/zip.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -305,19 +306,16 @@ SnugStatus zip_read(ZipDirectory *out, Arena *arena, const File *file, const cha
     return status;
 }
 
+static int name_against(const void *name, const void *member)
+{
+    return strcmp(name, ((const ZipMember *)member)->name);
+}
+
 const ZipMember *zip_find(const ZipDirectory *directory, const char *name)
 {
-    int32_t low = 0, high = directory->n;
-    while (low < high) {
-        const int32_t middle = low + (high - low) / 2;
-        const int order = strcmp(directory->members[middle].name, name);
-        if (order == 0) return &directory->members[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    if (directory->n == 0) return NULL; /* bsearch wants an array even then */
+    return bsearch(name, directory->members, (size_t)directory->n, sizeof *directory->members,
+                   name_against);
 }
 
 SnugStatus zip_require_stored(const ZipMember *m, const File *file, const char *format,

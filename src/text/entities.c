@@ -2,6 +2,7 @@
  * (section 13.2.5.80), as Python's html.unescape has them. */
 #include "text/entities.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -22,20 +23,15 @@ static const uint16_t WINDOWS_1252[32] = {
     0x2013, 0x2014, 0x2dc,  0x2122, 0x161,  0x203a, 0x153,  0x9d,   0x17e,  0x178,
 };
 
+static int name_against(const void *name, const void *at)
+{
+    const Entity *entity = at;
+    return text_compare(*(const TextView *)name, (TextView){ entity->name, strlen(entity->name) });
+}
+
 const Entity *entities_find(TextView name)
 {
-    size_t low = 0, high = COUNT(ENTITIES);
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const Entity *entity = &ENTITIES[middle];
-        int order = text_compare((TextView){ entity->name, strlen(entity->name) }, name);
-        if (order == 0) return entity;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    return bsearch(&name, ENTITIES, COUNT(ENTITIES), sizeof *ENTITIES, name_against);
 }
 
 const Entity *entities_find_bare(TextView text, size_t longest)
