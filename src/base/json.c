@@ -388,6 +388,21 @@ SnugStatus json_text(Json object, const char *key, const char *otherwise, const 
     return SNUG_OK;
 }
 
+SnugStatus json_only_null(Json object, const char *key, SnugError *err)
+{
+    if (!json_has(object, key)) return SNUG_OK;
+    return json_fault(member(object, key), err, FAULT_UNSUPPORTED, "only null is supported");
+}
+
+SnugStatus json_only_bool(Json object, const char *key, bool only, bool otherwise, SnugError *err)
+{
+    bool value = otherwise;
+    TRY(json_bool(object, key, otherwise, &value, err));
+    if (value == only) return SNUG_OK;
+    return json_fault(member(object, key), err, FAULT_UNSUPPORTED, "%s is only supported when %s",
+                      key, only ? "true" : "false");
+}
+
 SnugStatus json_choice(Json object, const char *key, const char *const *words, int otherwise,
                        int *out, SnugError *err)
 {

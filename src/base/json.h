@@ -56,6 +56,13 @@ bool json_has(Json object, const char *key);
 /** SNUG_ERR_FILE "missing" unless json_has. */
 SNUG_MUST_USE SnugStatus json_require(Json object, const char *key, SnugError *err);
 
+/* What is not supported: SNUG_ERR_FILE unless the member is absent, null or, of bools, `only`. */
+
+SNUG_MUST_USE SnugStatus json_only_null(Json object, const char *key, SnugError *err);
+/** Absent counts as `otherwise`. */
+SNUG_MUST_USE SnugStatus json_only_bool(Json object, const char *key, bool only, bool otherwise,
+                                        SnugError *err);
+
 /* Members by key. Absent or null: *out = otherwise. */
 
 SNUG_MUST_USE SnugStatus json_int(Json object, const char *key, int64_t otherwise, int64_t min,

@@ -37,12 +37,9 @@ static SnugStatus refuse_other_networks(Json c, SnugError *err)
     static const char *const ONES[] = { "mid_block_scale_factor", "resnet_out_scale_factor",
                                         "downsample_padding" };
     const char *text;
-    bool flag;
     double number;
     for (size_t i = 0; i < sizeof NULLS / sizeof NULLS[0]; i++)
-        if (json_has(c, NULLS[i]))
-            return json_fault(json_get(c, NULLS[i]), err, FAULT_UNSUPPORTED, "%s is given",
-                              NULLS[i]);
+        TRY(json_only_null(c, NULLS[i], err));
     for (size_t i = 0; i < sizeof WORDS / sizeof WORDS[0]; i++) {
         TRY(json_text(c, WORDS[i].key, WORDS[i].only, &text, err));
         if (text && strcmp(text, WORDS[i].only) != 0 &&
@@ -50,13 +47,8 @@ static SnugStatus refuse_other_networks(Json c, SnugError *err)
             return json_fault(json_get(c, WORDS[i].key), err, FAULT_UNSUPPORTED,
                               "%s is only supported when %s", WORDS[i].key, WORDS[i].only);
     }
-    for (size_t i = 0; i < sizeof FLAGS / sizeof FLAGS[0]; i++) {
-        TRY(json_bool(c, FLAGS[i].key, FLAGS[i].only, &flag, err));
-        if (flag != FLAGS[i].only)
-            return json_fault(json_get(c, FLAGS[i].key), err, FAULT_UNSUPPORTED,
-                              "%s is only supported when %s", FLAGS[i].key,
-                              FLAGS[i].only ? "true" : "false");
-    }
+    for (size_t i = 0; i < sizeof FLAGS / sizeof FLAGS[0]; i++)
+        TRY(json_only_bool(c, FLAGS[i].key, FLAGS[i].only, FLAGS[i].only, err));
     for (size_t i = 0; i < sizeof ONES / sizeof ONES[0]; i++) {
         TRY(json_f64(c, ONES[i], 1.0, -1e9, 1e9, &number, err));
         if (number != 1.0)

@@ -73,21 +73,6 @@ void diffusion_config_switch(DiffusionConfig *config, DiffusionKind kind)
 
 /* ---- scheduler_config.json ------------------------------------------------------------------ */
 
-static SnugStatus refuse_set(Json object, const char *key, SnugError *err)
-{
-    bool value;
-    TRY(json_bool(object, key, false, &value, err));
-    if (!value) return SNUG_OK;
-    return json_fault(json_get(object, key), err, FAULT_UNSUPPORTED,
-                      "%s is only supported when false", key);
-}
-
-static SnugStatus refuse_given(Json object, const char *key, SnugError *err)
-{
-    if (!json_has(object, key)) return SNUG_OK;
-    return json_fault(json_get(object, key), err, FAULT_UNSUPPORTED, "only null is supported");
-}
-
 static SnugStatus read_kind(DiffusionKind *kind, Json object, SnugError *err)
 {
     const char *name;
@@ -112,7 +97,7 @@ static SnugStatus read_betas(DiffusionConfig *c, Json object, SnugError *err)
     TRY(json_f64(object, "beta_start", c->beta_start, 1e-12, 0.999, &c->beta_start, err));
     TRY(json_f64(object, "beta_end", c->beta_end, 1e-12, 0.999, &c->beta_end, err));
     TRY(json_choice(object, "beta_schedule", SCHEDULES, 0, &schedule, err));
-    TRY(refuse_given(object, "trained_betas", err));
+    TRY(json_only_null(object, "trained_betas", err));
     TRY(json_bool(object, "rescale_betas_zero_snr", false, &c->zero_snr, err));
     c->train_steps = (int)steps;
     c->betas = (BetaSchedule)schedule;
@@ -130,7 +115,7 @@ static SnugStatus read_table(DiffusionConfig *c, Json object, SnugError *err)
     TRY(json_choice(object, "prediction_type", PREDICTIONS, 0, &prediction, err));
     TRY(json_choice(object, "final_sigmas_type", FINALS, 0, &final, err));
     TRY(json_int(object, "steps_offset", 0, 0, c->train_steps - 1, &offset, err));
-    TRY(refuse_set(object, "thresholding", err));
+    TRY(json_only_bool(object, "thresholding", false, false, err));
     c->spacing = (Spacing)spacing;
     c->prediction = (Prediction)prediction;
     c->final_sigma_min = final == 1;
@@ -141,9 +126,9 @@ static SnugStatus read_table(DiffusionConfig *c, Json object, SnugError *err)
 static SnugStatus read_respacing(DiffusionConfig *c, Json object, SnugError *err)
 {
     bool karras, exponential;
-    TRY(refuse_set(object, "use_beta_sigmas", err));
-    TRY(refuse_set(object, "use_lu_lambdas", err));
-    TRY(refuse_set(object, "use_flow_sigmas", err));
+    TRY(json_only_bool(object, "use_beta_sigmas", false, false, err));
+    TRY(json_only_bool(object, "use_lu_lambdas", false, false, err));
+    TRY(json_only_bool(object, "use_flow_sigmas", false, false, err));
     TRY(json_bool(object, "use_karras_sigmas", false, &karras, err));
     TRY(json_bool(object, "use_exponential_sigmas", false, &exponential, err));
     if (karras && exponential)
@@ -187,7 +172,7 @@ static SnugStatus read_dpmpp(DiffusionConfig *c, Json object, SnugError *err)
     TRY(json_choice(object, "solver_type", SOLVERS, 0, &solver, err));
     TRY(json_bool(object, "lower_order_final", true, &c->lower_order_final, err));
     TRY(json_bool(object, "euler_at_final", false, &c->euler_at_final, err));
-    TRY(refuse_given(object, "variance_type", err));
+    TRY(json_only_null(object, "variance_type", err));
     TRY(json_f64(object, "lambda_min_clipped", c->lambda_min, -1e6, 100, &c->lambda_min, err));
     c->order = (int)order;
     c->heun = solver == 1;

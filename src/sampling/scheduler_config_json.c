@@ -5,22 +5,6 @@
 #include <string.h>
 
 /* Options of epsilon models, and those that nobody ships for flow matching. */
-static SnugStatus refuse(Json object, const char *key, bool refused, bool otherwise, SnugError *err)
-{
-    bool value;
-    TRY(json_bool(object, key, otherwise, &value, err));
-    if (value != refused) return SNUG_OK;
-    return json_fault(json_has(object, key) ? json_get(object, key) : object, err,
-                      FAULT_UNSUPPORTED, "%s is only supported when %s", key,
-                      refused ? "false" : "true");
-}
-
-static SnugStatus refuse_given(Json object, const char *key, SnugError *err)
-{
-    if (!json_has(object, key)) return SNUG_OK;
-    return json_fault(json_get(object, key), err, FAULT_UNSUPPORTED, "only null is supported");
-}
-
 static SnugStatus read_kind(SchedulerKind *kind, Json object, SnugError *err)
 {
     const char *name;
@@ -54,8 +38,8 @@ static SnugStatus read_shift(SchedulerConfig *c, Json object, SnugError *err)
 static SnugStatus read_spacing(SchedulerConfig *c, Json object, SnugError *err)
 {
     bool karras, exponential;
-    TRY(refuse(object, "use_beta_sigmas", true, false, err));
-    TRY(refuse(object, "use_lu_lambdas", true, false, err));
+    TRY(json_only_bool(object, "use_beta_sigmas", false, false, err));
+    TRY(json_only_bool(object, "use_lu_lambdas", false, false, err));
     TRY(json_bool(object, "use_karras_sigmas", false, &karras, err));
     TRY(json_bool(object, "use_exponential_sigmas", false, &exponential, err));
     if (karras && exponential)
@@ -102,8 +86,8 @@ static SnugStatus read_sigma_min(SchedulerConfig *c, Json object, SnugError *err
     int schedule = 0;
     TRY(json_f64(object, "beta_start", 0.0001, 0, 1, &start, err));
     TRY(json_choice(object, "beta_schedule", SCHEDULES, 0, &schedule, err));
-    TRY(refuse_given(object, "trained_betas", err));
-    TRY(refuse(object, "rescale_betas_zero_snr", true, false, err));
+    TRY(json_only_null(object, "trained_betas", err));
+    TRY(json_only_bool(object, "rescale_betas_zero_snr", false, false, err));
     float root = (float)sqrt(start);
     float kept = 1.0f - (schedule == 1 ? root * root : (float)start);
     c->sigma_min = (double)sqrtf((1.0f - kept) / kept);
@@ -121,14 +105,14 @@ static SnugStatus read_multistep(SchedulerConfig *c, Json object, SnugError *err
     if (prediction != 0)
         return json_fault(object, err, FAULT_UNSUPPORTED,
                           "prediction_type is only supported when flow_prediction");
-    if (!orig) TRY(refuse(object, "use_flow_sigmas", false, false, err));
-    TRY(refuse(object, "thresholding", true, false, err));
+    if (!orig) TRY(json_only_bool(object, "use_flow_sigmas", true, false, err));
+    TRY(json_only_bool(object, "thresholding", false, false, err));
     TRY(read_solver(c, object, err));
     TRY(json_choice(object, "final_sigmas_type", FINALS, 0, &final, err));
     c->final_sigma_min = final == 1;
     if (c->kind == SCHEDULER_UNIPC || c->kind == SCHEDULER_UNIPC_ORIG) {
-        TRY(refuse(object, "predict_x0", false, true, err));
-        TRY(refuse_given(object, "solver_p", err));
+        TRY(json_only_bool(object, "predict_x0", true, true, err));
+        TRY(json_only_null(object, "solver_p", err));
         return read_uncorrected(c, object, err);
     }
     TRY(json_choice(object, "algorithm_type", ALGORITHMS, 0, &algorithm, err));
@@ -144,7 +128,7 @@ SnugStatus scheduler_config_json_read(SchedulerConfig *out, Json object, SnugErr
     TRY(read_shift(out, object, err));
     TRY(read_spacing(out, object, err));
     if (kind == SCHEDULER_EULER) {
-        TRY(refuse(object, "stochastic_sampling", true, false, err));
+        TRY(json_only_bool(object, "stochastic_sampling", false, false, err));
         TRY(json_bool(object, "invert_sigmas", false, &out->invert_sigmas, err));
     } else {
         TRY(read_multistep(out, object, err));

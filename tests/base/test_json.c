@@ -70,6 +70,27 @@ TEST(json, members_have_types_ranges_and_defaults)
     heap_free(heap);
 }
 
+TEST(json, members_that_may_only_be_one_thing)
+{
+    Heap *heap = heap_create();
+    JsonDoc *doc = parse(heap, "{\"yes\":true,\"no\":false,\"null\":null,\"n\":1}");
+    const Json root = json_root(doc);
+    CHECK_INT(json_only_null(root, "null", &err), SNUG_OK);
+    CHECK_INT(json_only_null(root, "absent", &err), SNUG_OK);
+    CHECK_INT(json_only_null(root, "no", &err), SNUG_ERR_FILE);
+    CHECK_TEXT(err.text, "c.json: json: no: not supported: only null is supported");
+    CHECK_INT(json_only_bool(root, "yes", true, false, &err), SNUG_OK);
+    CHECK_INT(json_only_bool(root, "absent", false, false, &err), SNUG_OK);
+    CHECK_INT(json_only_bool(root, "yes", false, false, &err), SNUG_ERR_FILE);
+    CHECK_TEXT(err.text, "c.json: json: yes: not supported: yes is only supported when false");
+    CHECK_INT(json_only_bool(root, "absent", true, false, &err), SNUG_ERR_FILE);
+    CHECK_HAS(err.text, "absent: not supported: absent is only supported when true");
+    CHECK_INT(json_only_bool(root, "n", true, true, &err), SNUG_ERR_FILE);
+    CHECK_HAS(err.text, "wrong type");
+    json_close(doc);
+    heap_free(heap);
+}
+
 /* MD3: the wrong type is "bad JSON" with the key path; MD6: ranges before anything is sized */
 TEST(json, complaints_name_file_and_key_path)
 {
