@@ -226,6 +226,8 @@ typedef void SnugEventFunction(void *context, const SnugEvent *event);
 SNUG_API SNUG_MUST_USE SnugStatus snug_run(SnugJob *job, const SnugPlan *plan,
                                            SnugEventFunction *on_event, void *context,
                                            SnugError *err);
+/** Why the result of the last run is a substitute (a warning said so, too); "": it is none. */
+SNUG_API const char *snug_job_degraded(const SnugJob *job);
 /** Measured figures of the last run. */
 SNUG_API SnugFigures snug_job_figures(const SnugJob *job);
 /** Where the memory went in the last run, a table for people; owned by the job. */
@@ -273,6 +275,12 @@ SNUG_API SNUG_MUST_USE SnugStatus snug_bench_attention(SnugBench *out, SnugEngin
 SNUG_API SNUG_MUST_USE SnugStatus snug_models_inspect(char **out, const char *path, bool json,
                                                       bool tensors, SnugError *err);
 SNUG_API void snug_text_free(char *text);
+
+/** Font files below folders and the scripts that they can write, as a table or as JSON; free with
+ *  snug_text_free.
+ *  @param folders  ends with NULL; NULL: where Debian's packages put fonts */
+SNUG_API SNUG_MUST_USE SnugStatus snug_fonts_list(char **out, const char *const *folders, bool json,
+                                                  SnugError *err);
 
 /** What a verification found. */
 typedef struct SnugVerified {

@@ -15,6 +15,7 @@ static const Command COMMANDS[] = {
     { "plan", "say what a run would need, read and take, without running it", cmd_plan },
     { "models", "look into model folders and files", cmd_models },
     { "convert", "write weights in another form: quantise, cut into shards", cmd_convert },
+    { "fonts", "font files and the scripts they can write", cmd_fonts },
     { "doctor", "what this machine can do, what is misconfigured, how fast it is", cmd_doctor },
     { "monitor", "load and memory of a process or the graphics cards", cmd_monitor },
     { "bench", "time one operation", cmd_bench },

@@ -66,6 +66,7 @@ struct SnugJob {
     /* of the last run */
     SnugFigures figures;
     char *memory_text, *curve_text;
+    char degraded[512]; /* why its result is not what was asked for; "": it is */
 };
 
 struct SnugPlan {

@@ -226,6 +226,11 @@ SnugFigures snug_job_figures(const SnugJob *job)
     return job->figures;
 }
 
+const char *snug_job_degraded(const SnugJob *job)
+{
+    return job->degraded;
+}
+
 const char *snug_job_memory_text(const SnugJob *job)
 {
     return job->memory_text ? job->memory_text : "";

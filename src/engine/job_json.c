@@ -133,6 +133,13 @@ static SnugStatus text_of(Filling *f, Json at, const Option *o, const char **out
     return *out ? SNUG_OK : error_set(err, SNUG_ERR_MEMORY, "no memory for a job");
 }
 
+static bool plain(const Filling *f, const char *field)
+{
+    for (const PipelineField *p = f->job->pipeline->fields; p && p->field; p++)
+        if (strcmp(p->field, field) == 0) return p->plain;
+    return false;
+}
+
 static SnugStatus set_value(Filling *f, Json at, const char *field, const Option *o,
                             const char *name, SnugError *err)
 {
@@ -144,7 +151,7 @@ static SnugStatus set_value(Filling *f, Json at, const char *field, const Option
     } else if (strlen(value) > MAX_TEXT_BYTES)
         return json_fault(at, err, FAULT_TOO_LARGE, "a text of %zu bytes (limit %d)", strlen(value),
                           MAX_TEXT_BYTES);
-    if (kind == SNUG_OPTION_PATH && !f->paths)
+    if (kind == SNUG_OPTION_PATH && !f->paths && !(plain(f, field) && file_plain_name(value)))
         return json_fault(at, err, FAULT_UNSAFE, "paths are not taken here");
     const SnugStatus status = snug_job_set(f->job, name, value, err);
     return error_wrap(err, status == SNUG_ERR_ARG ? SNUG_ERR_FILE : status, "%s: %s: ", f->name,

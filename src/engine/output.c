@@ -146,12 +146,12 @@ SnugStatus output_open(Output **out, SnugJob *job, SnugError *err)
 }
 
 /* How the picture was made: in words, and so that --from-image can do it again. */
-static SnugStatus push_picture(Output *o, const Image *image, SnugError *err)
+static SnugStatus push_picture(Output *o, const Image *image, const char *words, SnugError *err)
 {
     const PipelineInfo *info = &o->job->info;
     const int64_t k = o->n_frames;
     TextBuilder json;
-    PngText texts[2] = { { .key = "parameters", .value = info->texts[k] },
+    PngText texts[2] = { { .key = "parameters", .value = words ? words : info->texts[k] },
                          { .key = FROM_IMAGE_KEY } };
     text_init(&json, o->job->engine->heap, "output");
     from_image_settings(o->job, info->seeds[k], &json);
@@ -172,7 +172,7 @@ static SnugStatus take_picture(Output *o, const float *data, SnugError *err)
 {
     Image image = { 0 };
     SnugStatus status = o->job->pipeline->picture(o->job->prepared, data, &image, err);
-    if (status == SNUG_OK && o->pictures) status = push_picture(o, &image, err);
+    if (status == SNUG_OK && o->pictures) status = push_picture(o, &image, NULL, err);
     image_release(&image);
     o->n_frames++;
     return status;
@@ -191,7 +191,7 @@ static SnugStatus take_frame(Output *o, const Op *op, const float *data, SnugErr
     if (!finite)
         return error_set(err, SNUG_ERR_NUMERIC, "frame %lld holds NaN: the weights may be damaged",
                          (long long)op->arg.output.index);
-    if (o->pictures) TRY(push_picture(o, NULL, err));
+    if (o->pictures) TRY(push_picture(o, NULL, NULL, err));
     o->n_frames++;
     return o->video ? video_writer_push(o->video, o->frame, err) : SNUG_OK;
 }
@@ -269,6 +269,27 @@ SnugStatus output_take(Output *o, const Op *op, const void *data, SnugError *err
     if (strcmp(name, "latents") == 0 && o->job->common.save_latents)
         TRY(write_array(o, o->job->common.save_latents, op->in[0], data, err));
     return o->job->common.taps ? take_tap(o, op, data, err) : SNUG_OK;
+}
+
+SnugStatus output_rescue(Output *o, const Image *image, const char *why, SnugError *err)
+{
+    const PipelineInfo *info = &o->job->info;
+    const size_t n = image_bytes(image->width, image->height, 3);
+    if (o->n_frames || info->pictures != 1 || image->channels != 3 || image->width != info->width ||
+        image->height != info->height)
+        return error_set(err, SNUG_ERR_ARG, "no place for another picture");
+    for (size_t i = 0; i < n; i++)
+        o->frame[i] = (float)image->pixels[i] / 255.0f;
+    TextBuilder words;
+    text_init(&words, o->job->engine->heap, "output");
+    text_addf(&words, "%s, Degraded: %s", info->texts[0], why);
+    SnugStatus status =
+        words.failed ? error_set(err, SNUG_ERR_MEMORY, "no memory for the output") : SNUG_OK;
+    if (status == SNUG_OK && o->pictures) status = push_picture(o, image, words.at, err);
+    if (status == SNUG_OK && o->video) status = video_writer_push(o->video, o->frame, err);
+    text_release(&words);
+    o->n_frames++;
+    return status;
 }
 
 SnugStatus output_commit(Output *o, SnugError *err)

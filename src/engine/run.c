@@ -260,9 +260,31 @@ static SnugStatus open_parts(Running *run, SnugError *err)
     return SNUG_OK;
 }
 
+/* A failure that the pipeline has an answer to. Want of memory and the caller's wish are none. */
+static bool rescue(Running *run, SnugStatus status, const SnugError *why)
+{
+    SnugJob *job = run->job;
+    Image image = { 0 };
+    SnugError ignored;
+    const bool masks = status == SNUG_ERR_NUMERIC || status == SNUG_ERR_FILE ||
+                       status == SNUG_ERR_IO || status == SNUG_ERR_INTERNAL;
+    if (!masks || !job->pipeline->rescue) return false;
+    if (job->pipeline->rescue(job->prepared, &image, &ignored) != SNUG_OK) return false;
+    const bool good = output_rescue(run->output, &image, why->text, &ignored) == SNUG_OK;
+    image_release(&image);
+    if (!good) return false;
+    char line[700];
+    (void)snprintf(job->degraded, sizeof job->degraded, "%.500s", why->text);
+    (void)snprintf(line, sizeof line, "degraded: stage %s failed, its result is a substitute: %s",
+                   run->event.stage ? run->event.stage : "start", job->degraded);
+    emit(run, SNUG_EVENT_WARNING, line);
+    return true;
+}
+
 static SnugStatus carry_out(Running *run, SnugError *err)
 {
     SnugJob *job = run->job;
+    job->degraded[0] = '\0';
     TRY(open_parts(run, err));
     const RunHooks hooks = recorder_hooks(run->recorder, follow_hooks(run->follow));
     SnugError local = { { 0 } };
@@ -274,6 +296,8 @@ static SnugStatus carry_out(Running *run, SnugError *err)
     job->pipeline->recipe(&r, job->prepared);
     leave_stage(run);
     emit_news(run);
+    if (r.status != SNUG_OK && rescue(run, r.status, &local))
+        return output_commit(run->output, err);
     if (r.status != SNUG_OK) {
         if (err) *err = local;
         return error_wrap(err, r.status, r.status == SNUG_ERR_CANCELLED ? "%s: " : "stage %s: ",
@@ -325,7 +349,7 @@ static void give_back(Running *run, SnugStatus status)
     SnugJob *job = run->job;
     follow_close(run->follow);
     run->follow = NULL;
-    if (status == SNUG_OK && run->plan->schedule.loads.holds)
+    if (status == SNUG_OK && run->plan->schedule.loads.holds && !job->degraded[0])
         kept_end(&run->kept, job->engine, run->plan, run->slab, run->device);
     else
         close_slabs(run);

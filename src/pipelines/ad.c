@@ -3,7 +3,7 @@
  * never depend on what they show. In rehearsal the pictures are skipped.
  *
  * Reference: the service's own calls of diffusers, transformers and Pillow (docs/MODELS.md). */
-#include "pipelines/ad.h"
+#include "pipelines/ad_dummy.h"
 
 #include <math.h>
 #include <string.h>
@@ -62,7 +62,7 @@ static SnugStatus take_soft(void *context, const float *from, int64_t count, Snu
     return cutout_soft_map(&j->soft, j->context->heap, from, j->look, j->look, err);
 }
 
-static SnugStatus save_step(const AdJob *j, const char *name, const Image *image, SnugError *err)
+SnugStatus ad_save_step(const AdJob *j, const char *name, const Image *image, SnugError *err)
 {
     Arena arena;
     if (!j->request->steps_folder) return SNUG_OK;
@@ -191,14 +191,14 @@ static void draw_background(Run *r, AdJob *j)
     flux_paint(r, flux(j, AD_BACKGROUND));
     STEP(r, place_product(j, r->err));
     flux_paint(r, flux(j, AD_PRODUCT));
-    if (j->last_step > 1) STEP(r, save_step(j, "step1_result.png", &j->background, r->err));
+    if (j->last_step > 1) STEP(r, ad_save_step(j, "step1_result.png", &j->background, r->err));
 }
 
 static void draw_letters(Run *r, AdJob *j)
 {
     j->text->family->recipe(r, j->text);
     cut_out(r, j, "letters: cut out", &j->letters, &j->letters_cut);
-    STEP(r, save_step(j, "step2_result.png", &j->letters_cut, r->err));
+    STEP(r, ad_save_step(j, "step2_result.png", &j->letters_cut, r->err));
 }
 
 static SnugStatus lay_letters(AdJob *j, AdPosition *position, SnugError *err)
@@ -206,6 +206,7 @@ static SnugStatus lay_letters(AdJob *j, AdPosition *position, SnugError *err)
     Heap *heap = j->context->heap;
     Image moved = { 0 }, draft = { 0 }, mask = { 0 };
     *position = j->position;
+    j->laying = true;
     if (j->position == AD_AUTO) TRY(ad_find_position(position, heap, &j->background, err));
     TRY(ad_move_text(&moved, heap, &j->letters_cut, *position, err));
     const SnugStatus status = ad_lay_text(&draft, &mask, heap, &j->background, &moved, err);
@@ -242,6 +243,11 @@ static void set_takers(AdJob *j)
 static void ad_recipe(Run *r, void *self)
 {
     AdJob *j = self;
+    if (j->request->demo) {
+        ad_dummy_recipe(r, j);
+        return;
+    }
+    j->laying = false;
     set_takers(j);
     run_phase(r, j->first_step);
     for (int i = 0; i < AD_FLUX_JOBS; i++)
@@ -259,8 +265,31 @@ static void ad_recipe(Run *r, void *self)
     if (j->last_step == 3) draw_composite(r, j);
 }
 
+/* What failed in step 3 leaves the letters to be laid over plainly, as the service did. */
+static SnugStatus ad_rescue(void *self, Image *out, SnugError *err)
+{
+    AdJob *j = self;
+    Heap *heap = j->context->heap;
+    AdPosition position = j->position;
+    Image moved = { 0 }, below = { 0 };
+    *out = (Image){ 0 };
+    if (!j->laying) return error_set(err, SNUG_ERR_ARG, "step 3 has not begun");
+    if (position == AD_AUTO) TRY(ad_find_position(&position, heap, &j->background, err));
+    TRY(ad_move_text(&moved, heap, &j->letters_cut, position, err));
+    SnugStatus status = compose_convert(&below, heap, &j->background, 4, err);
+    if (status == SNUG_OK) {
+        compose_over(&below, &moved);
+        status = compose_convert(out, heap, &below, 3, err);
+    }
+    image_release(&moved);
+    image_release(&below);
+    return status;
+}
+
 /* Names of the service's requests that are not those of options. */
-static const PipelineField FIELDS[] = { { "font_name", "font" }, { NULL, NULL } };
+static const PipelineField FIELDS[] = { { "font_name", "font", true },
+                                        { "test_mode", "demo", false },
+                                        { NULL, NULL, false } };
 
 const Pipeline PIPELINE_AD = { .name = "ad",
                                .summary = "advertisement: product, background and letters "
@@ -271,4 +300,5 @@ const Pipeline PIPELINE_AD = { .name = "ad",
                                .fields = FIELDS,
                                .open = ad_open,
                                .recipe = ad_recipe,
+                               .rescue = ad_rescue,
                                .close = ad_close };

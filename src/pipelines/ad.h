@@ -18,11 +18,13 @@
 typedef struct AdRequest {
     const char *flux, *fill, *sdxl, *controlnet, *sdxl_vae, *birefnet;
     const char *input_image, *bg_prompt, *bg_composition_prompt;
-    const char *text_content, *text_model_prompt, *negative_prompt, *font;
+    const char *text_content, *text_model_prompt, *negative_prompt, *font, *font_folder;
     const char *composition_mode, *text_position, *composition_prompt;
     const char *step1_image, *step2_image, *steps_folder;
     const char *unload[3]; /* by step */
     OptionSize size;
+    bool demo;
+    int64_t demo_tick_ms;
     int64_t start_step, seed, text_size, cutout_size;
     int64_t bg_steps, product_steps, text_steps, composition_steps;
     double guidance_scale, strength, text_guidance, composition_strength;
@@ -50,6 +52,7 @@ typedef struct AdJob {
     int first_step, last_step; /**< 1..3 */
     AdMode mode;
     AdPosition position; /**< as asked for */
+    bool laying;         /**< step 3 has begun */
     int n_places;        /**< prompts of the composite: 1, or 3 */
     int side;            /**< of every picture, px */
     ImageRequest flux_request[AD_FLUX_JOBS], text_request;
@@ -75,5 +78,8 @@ typedef struct AdJob {
 SNUG_MUST_USE SnugStatus ad_open(void **out, PipelineContext *context, void *request,
                                  PipelineInfo *info, SnugError *err);
 void ad_close(void *job);
+/** Write the result of a step into --steps-folder, where there is one. */
+SNUG_MUST_USE SnugStatus ad_save_step(const AdJob *job, const char *name, const Image *image,
+                                      SnugError *err);
 
 #endif

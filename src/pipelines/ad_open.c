@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "media/fonts.h"
 #include "media/png.h"
 #include "media/resize.h"
 #include "pipelines/ad.h"
@@ -48,8 +49,6 @@ static SnugStatus check_paths(const AdJob *j, SnugError *err)
     if (letters) {
         TRY(need("sdxl", q->sdxl, "it draws the letters", err));
         TRY(need("controlnet", q->controlnet, "it gives the letters their form", err));
-        TRY(need("font", q->font, "a font file for the letters' form (snug fonts lists some)",
-                 err));
     }
     if (j->first_step == 1 || letters)
         TRY(need("birefnet", q->birefnet, "it cuts out product and letters", err));
@@ -87,7 +86,7 @@ static SnugStatus check_request(AdJob *j, SnugError *err)
     if (j->context->keep) return error_set(err, SNUG_ERR_ARG, "--checkpoint is for videos");
     if (q->steps_folder && file_type(q->steps_folder) != FILE_DIRECTORY)
         return error_set(err, SNUG_ERR_ARG, "--steps-folder: %s is no folder", q->steps_folder);
-    return check_paths(j, err);
+    return q->demo ? SNUG_OK : check_paths(j, err);
 }
 
 /* ---- pictures --------------------------------------------------------------------------------- */
@@ -119,7 +118,9 @@ static SnugStatus draw_guide(AdJob *j, SnugError *err)
     Heap *heap = j->context->heap;
     TextFont *font = NULL;
     Image guide = { 0 };
-    TRY(text_draw_open(&font, heap, q->font, (int)q->text_size, err));
+    const char *path;
+    TRY(fonts_choose(&path, j->context->arena, q->font, q->font_folder, q->text_content, err));
+    TRY(text_draw_open(&font, heap, path, (int)q->text_size, err));
     SnugStatus status = ad_text_guide(&guide, heap, font, q->text_content, j->side, err);
     text_draw_close(font);
     if (status == SNUG_OK) status = ad_guide_edges(&j->edges, heap, &guide, err);
@@ -297,7 +298,7 @@ static SnugStatus open_job(AdJob *j, PipelineInfo *info, SnugError *err)
 {
     set_phases(j);
     TRY(check_request(j, err));
-    TRY(read_pictures(j, err));
+    if (!j->request->demo) TRY(read_pictures(j, err));
     *info = (PipelineInfo){ .frames = 1,
                             .pictures = 1,
                             .width = j->side,
@@ -306,10 +307,11 @@ static SnugStatus open_job(AdJob *j, PipelineInfo *info, SnugError *err)
                             .seeds = j->seeds,
                             .phases = &j->phases,
                             .fps = 1 };
-    TRY(open_jobs(j, info, err));
+    if (!j->request->demo) TRY(open_jobs(j, info, err));
     j->seeds[0] = j->request->seed;
     j->text_of_file[0] =
-        arena_printf(j->context->arena, "%s\nSeed: %lld, Size: %dx%d",
+        arena_printf(j->context->arena, "%s%s\nSeed: %lld, Size: %dx%d",
+                     j->request->demo ? "DUMMY: no model has drawn this. " : "",
                      j->last_step == 3 ? j->request->text_content : j->request->bg_prompt,
                      (long long)j->request->seed, j->side, j->side);
     if (!j->text_of_file[0]) return error_set(err, SNUG_ERR_MEMORY, "no memory for a job");

@@ -1,4 +1,5 @@
 /* ad_options.c  Options of ad; the names are those of the service's requests. */
+#include "media/fonts.h"
 #include "pipelines/ad.h"
 
 #define AT(field) offsetof(AdRequest, field)
@@ -20,7 +21,8 @@ const Option AD_OPTIONS[] = {
     { { "text-model-prompt", SNUG_OPTION_TEXT, "3D render of Gold foil balloon text, inflated, shiny metallic texture, floating in air, cinematic lighting, sharp details, isolated on black background", 0, 0, "TEXT", "step 2: how they look" }, AT(text_model_prompt) },
     { { "negative-prompt", SNUG_OPTION_TEXT, "floor, ground, dirt, debris, random shapes, multiple objects, clutter, ugly, low quality", 0, 0, "TEXT", "step 2: what to avoid" }, AT(negative_prompt) },
     { { "text-guidance",  SNUG_OPTION_FLOAT, "5", 0, 100, "G", "step 2: SDXL's guidance" }, AT(text_guidance) },
-    { { "font",           SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "step 2: font file (.ttf, .otf)" }, AT(font) },
+    { { "font",           SNUG_OPTION_PATH, NULL, 0, 0, "FONT", "step 2: a font file, or the name of one below --font-folder (snug fonts); default: one that can write the text" }, AT(font) },
+    { { "font-folder",    SNUG_OPTION_PATH, FONTS_FOLDER, 0, 0, "DIR", "where fonts are looked for" }, AT(font_folder) },
     { { "text-size",      SNUG_OPTION_INT,  "160", 8, 1000, "PX", "step 2: height of the letters in the guide" }, AT(text_size) },
     { { "composition-mode", SNUG_OPTION_TEXT, "overlay", 0, 0, "NAME", "step 3: overlay, blend or behind" }, AT(composition_mode) },
     { { "text-position",  SNUG_OPTION_TEXT, "top", 0, 0, "NAME", "step 3: top, center, bottom, or auto: where the background is darkest" }, AT(text_position) },
@@ -36,6 +38,8 @@ const Option AD_OPTIONS[] = {
     { { "start-step",     SNUG_OPTION_INT,  "1", 1, 3, "N", "go on from there, with --step1-image and --step2-image" }, AT(start_step) },
     { { "step1-image",    SNUG_OPTION_PICTURE, NULL, 0, 0, "FILE", "result of step 1" }, AT(step1_image) },
     { { "step2-image",    SNUG_OPTION_PICTURE, NULL, 0, 0, "FILE", "result of step 2: letters with alpha" }, AT(step2_image) },
+    { { "demo",           SNUG_OPTION_FLAG, "false", 0, 0, "", "a dummy: no model is needed, flat pictures that say DUMMY; for tests" }, AT(demo) },
+    { { "demo-tick-ms",   SNUG_OPTION_INT, "500", 0, 60000, "MS", "with --demo: what each of its steps takes" }, AT(demo_tick_ms) },
     { { "auto-unload-step1", SNUG_OPTION_SWITCH, NULL, 0, 0, "[=on|off]", "give up the weights of step 1 at its end; default: as --auto-unload" }, AT(unload[0]) },
     { { "auto-unload-step2", SNUG_OPTION_SWITCH, NULL, 0, 0, "[=on|off]", "the same for step 2" }, AT(unload[1]) },
     { { "auto-unload-step3", SNUG_OPTION_SWITCH, NULL, 0, 0, "[=on|off]", "the same for step 3" }, AT(unload[2]) },

@@ -77,6 +77,7 @@ struct About;
 /** A job file's name for an option, where it is another one. */
 typedef struct PipelineField {
     const char *field, *option;
+    bool plain; /**< names without a folder are taken where paths are not */
 } PipelineField;
 
 /** A recipe and its table. Adding one: its file, and a row in registry.c. */
@@ -97,6 +98,9 @@ typedef struct Pipeline {
      *  released by the caller, empty after a failure. NULL: "frame" is the picture. Such pipelines
      *  write PNG files only. */
     SnugStatus (*picture)(void *self, const float *frame, Image *out, SnugError *err);
+    /** A run that failed, not for memory and not by the caller's wish, may still have something to
+     *  show: *out, released by the caller. Fails where it has not. NULL: never. */
+    SnugStatus (*rescue)(void *self, Image *out, SnugError *err);
     void (*close)(void *self);
     /** Say what lies at that path, if it is a model of this pipeline: see about.h. Pipelines that
      *  share it leave it to the first of them; NULL: says nothing. */

@@ -143,6 +143,100 @@ class Jobs(Ads):
             self.assertEqual(self.pixels("a.png"), self.pixels("b.png"))
 
 
+class Demo(Ads):
+    """A job without models: what stands around it can be tested."""
+
+    def demo(self, *words, **fields):
+        with open(self.path("demo.json"), "w", encoding="ascii") as f:
+            json.dump(dict(fields, demo_tick_ms=0, size="96x96"), f)
+        words = ("--job", self.path("demo.json"), "--output", self.path("a.png"), *words)
+        return self.snug("run", "ad", *words)
+
+    def test_it_says_what_it_is(self):
+        os.mkdir(self.path("steps"))
+        done = self.demo("--steps-folder", self.path("steps"), "--quiet", text_content="SALE", test_mode=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue(texts(self.path("a.png"))[b"parameters"].startswith(b"DUMMY: no model"))
+        self.assertEqual(sorted(os.listdir(self.path("steps"))), ["step1_result.png", "step2_result.png"])
+        rows = self.pixels("a.png")
+        self.assertEqual(len(rows), 96 * (1 + 3 * 96))
+
+    def test_ticks_by_step(self):
+        done = self.demo("--events", text_content="SALE", demo=True)
+        steps = [json.loads(line) for line in done.stdout.splitlines()]
+        counts = {}
+        for e in steps:
+            if e["event"] == "progress" and e["step"]:
+                counts[e["stage"]] = max(counts.get(e["stage"], 0), e["step"])
+        self.assertEqual(counts, {"dummy step 1": 20, "dummy step 2": 8, "dummy step 3": 5})
+        done = self.demo("--events", text_content="  ", demo=True)
+        self.assertNotIn("dummy step 2", done.stdout)
+
+
+class Substitute(Ads):
+    def test_a_failure_in_step_3_is_told(self):
+        """A Fill transformer that holds NaN: only step 3 reads it."""
+        fill = self.path("fill")
+        shutil.copytree(os.path.join(GOLDEN, "flux_pipelines", "fill"), fill)
+        self.assertEqual(self.run_job(self.job(fill=fill)).returncode, 0)
+        folder = os.path.join(fill, "transformer")
+        name = next(n for n in os.listdir(folder) if n.endswith(".safetensors"))
+        with open(os.path.join(folder, name), "r+b") as f:
+            f.seek(-4, os.SEEK_END)
+            f.write(struct.pack("<f", float("nan")))
+        os.mkdir(self.path("steps"))
+        words = ("--job", self.job(fill=fill), "--output", self.path("b.png"), "--steps-folder", self.path("steps"))
+        done = self.snug("run", "ad", *words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("warning: degraded: stage ", done.stderr)
+        self.assertIn(b"Degraded: ", texts(self.path("b.png"))[b"parameters"])
+        self.assertNotIn(b"Degraded", texts(self.path("a.png"))[b"parameters"])
+        self.assertNotEqual(self.pixels("a.png"), self.pixels("b.png"))
+
+    def test_a_failure_before_is_one(self):
+        flux = self.path("flux")
+        shutil.copytree(os.path.join(GOLDEN, "flux_pipelines", "dev"), flux)
+        folder = os.path.join(flux, "transformer")
+        name = next(n for n in os.listdir(folder) if n.endswith(".safetensors"))
+        with open(os.path.join(folder, name), "r+b") as f:
+            f.seek(-4, os.SEEK_END)
+            f.write(struct.pack("<f", float("nan")))
+        done = self.run_job(self.job(flux=flux))
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("NaN", done.stderr)
+        self.assertFalse(os.path.exists(self.path("a.png")))
+
+
+class Fonts(Ads):
+    def test_a_list_with_scripts(self):
+        folder = os.path.join(GOLDEN, "fonts")
+        done = self.snug("fonts", folder, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        scripts = {os.path.basename(row["path"]): row["scripts"] for row in json.loads(done.stdout)}
+        self.assertEqual(sorted(scripts), ["hangul.ttf", "latin.otf", "latin.ttf", "variable.ttf"])
+        self.assertIn("hangul.ttf", self.snug("fonts", folder).stdout)
+        self.assertIn("no fonts found", self.snug("fonts", self.dir).stdout)
+
+    def test_names_defaults_and_refusals(self):
+        folder = os.path.join(GOLDEN, "fonts")
+
+        def plan(**fields):
+            return self.snug("plan", "ad", "--job", self.job(**fields))
+
+        self.assertEqual(plan(drop=["font"], font_folder=folder).returncode, 0)
+        for name in ("latin.ttf", "latin", "LATIN.OTF"):
+            self.assertEqual(plan(drop=["font"], font_folder=folder, font_name=name).returncode, 0)
+        for fields, says in (
+            (dict(font="nowhere"), "snug fonts lists"),
+            (dict(drop=["font"], font_folder=self.path("none")), "no font found"),
+            (dict(drop=["font"], font_folder=folder, text_content="\u0e01"), "U+0E01"),
+            (dict(text_content="\u0e01"), "U+0E01"),
+        ):
+            done = plan(**fields)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(says, done.stderr)
+
+
 class BadInput(Ads):
     def refused(self, code, says, done):
         self.assertEqual(done.returncode, code, done.stderr)

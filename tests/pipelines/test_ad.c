@@ -97,7 +97,7 @@ TEST(ad, requests_that_cannot_be_are_refused)
         { "cutout-size", "65", SNUG_ERR_ARG, "multiple of 32" },
         { "text-content", "SALE SALE SALE SALE", SNUG_ERR_ARG, "does not fit" },
         { "text-content", "\xed\x95\x9c", SNUG_ERR_ARG, "U+D55C" },
-        { "font", "nowhere.ttf", SNUG_ERR_FILE, "nowhere.ttf" },
+        { "font", "nowhere.ttf", SNUG_ERR_ARG, "nowhere.ttf" },
         { "start-step", "2", SNUG_ERR_ARG, "--step1-image" },
         { "steps-folder", "nowhere", SNUG_ERR_ARG, "no folder" },
         { "birefnet", "nowhere", SNUG_ERR_FILE, "nowhere" },
