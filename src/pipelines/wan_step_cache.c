@@ -125,13 +125,17 @@ static SnugStatus find_fit(const WanJob *j, TeaCache *out, const char **name, Sn
 /* One output of a layer, of every step. */
 typedef void RowDone(void *context, int64_t row, const float *values);
 
-/* y = w x + b, with w handed over piece by piece. Values of steps are neighbours: sums run over the
- * inputs in order, lanes are steps. */
+/* y = w x + b, with w handed over piece by piece and taken a few rows at a time, so that x is read
+ * once for all of them. Values of steps are neighbours: sums run over the inputs in order, lanes are
+ * steps. */
+enum { ROWS_AT_ONCE = 8, TERMS_AT_ONCE = 4 };
 typedef struct Layer {
-    int64_t inputs, row, col;
+    int64_t inputs, outputs, row; /* row: first of those that are being gathered */
+    int64_t gathered;             /* values of them */
     int steps;
     const float *x;    /* [inputs, S] */
     const float *bias; /* [outputs] or NULL */
+    float *w;          /* [ROWS_AT_ONCE, inputs] */
     float *sum;        /* [S] */
     RowDone *done;
     void *context;
@@ -145,14 +149,36 @@ static SnugStatus take_bias(void *context, int64_t first, int64_t n, const float
     return SNUG_OK;
 }
 
-static void end_row(Layer *l)
+/* sum[s] += w[0] x[0][s], then w[1] x[1][s], .. */
+static void add_terms(float *restrict sum, const float *restrict x, const float *restrict w, int n)
 {
-    for (int s = 0; l->bias && s < l->steps; s++)
-        l->sum[s] += l->bias[l->row];
-    l->done(l->context, l->row, l->sum);
-    memset(l->sum, 0, (size_t)l->steps * sizeof *l->sum);
-    l->col = 0;
-    l->row++;
+    for (int s = 0; s < n; s++) {
+        float t = sum[s];
+        for (int k = 0; k < TERMS_AT_ONCE; k++)
+            t += w[k] * x[k * n + s];
+        sum[s] = t;
+    }
+}
+
+static void end_rows(Layer *l, int64_t rows)
+{
+    const int n = l->steps;
+    memset(l->sum, 0, (size_t)(rows * n) * sizeof *l->sum);
+    int64_t k = 0;
+    for (; k + TERMS_AT_ONCE <= l->inputs; k += TERMS_AT_ONCE)
+        for (int64_t r = 0; r < rows; r++)
+            add_terms(l->sum + r * n, l->x + k * n, l->w + r * l->inputs + k, n);
+    for (; k < l->inputs; k++)
+        for (int64_t r = 0; r < rows; r++)
+            for (int s = 0; s < n; s++)
+                l->sum[r * n + s] += l->w[r * l->inputs + k] * l->x[k * n + s];
+    for (int64_t r = 0; r < rows; r++) {
+        for (int s = 0; l->bias && s < n; s++)
+            l->sum[r * n + s] += l->bias[l->row + r];
+        l->done(l->context, l->row + r, l->sum + r * n);
+    }
+    l->row += rows;
+    l->gathered = 0;
 }
 
 static SnugStatus take_weight(void *context, int64_t first, int64_t n, const float *values,
@@ -161,11 +187,14 @@ static SnugStatus take_weight(void *context, int64_t first, int64_t n, const flo
     Layer *l = context;
     (void)first; /* in order */
     (void)err;
-    for (int64_t i = 0; i < n; i++) {
-        const float *x = l->x + l->col * l->steps, w = values[i];
-        for (int s = 0; s < l->steps; s++)
-            l->sum[s] += w * x[s];
-        if (++l->col == l->inputs) end_row(l);
+    while (n > 0) {
+        const int64_t left = l->outputs - l->row, rows = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE,
+                      missing = rows * l->inputs - l->gathered, taken = n < missing ? n : missing;
+        memcpy(l->w + l->gathered, values, (size_t)taken * sizeof *values);
+        l->gathered += taken;
+        values += taken;
+        n -= taken;
+        if (taken == missing) end_rows(l, rows);
     }
     return SNUG_OK;
 }
@@ -190,14 +219,18 @@ static SnugStatus no_memory(SnugError *err)
 static SnugStatus apply(const Judge *g, const Linear *l, const float *x, RowDone *done,
                         void *context, SnugError *err)
 {
-    const int64_t outputs = l->weight->shape.dim[0];
-    float *bias = l->bias ? floats(g, outputs, 1) : NULL, *sum = floats(g, g->steps, 1);
-    if (!sum || (l->bias && !bias)) return no_memory(err);
+    const int64_t outputs = l->weight->shape.dim[0],
+                  inputs = shape_count(l->weight->shape) / outputs;
+    float *bias = l->bias ? floats(g, outputs, 1) : NULL, *w = floats(g, ROWS_AT_ONCE, inputs),
+          *sum = floats(g, ROWS_AT_ONCE, g->steps);
+    if (!w || !sum || (l->bias && !bias)) return no_memory(err);
     if (l->bias) TRY(g->context->values(g->context->heap, l->bias, take_bias, bias, err));
-    Layer layer = { .inputs = shape_count(l->weight->shape) / outputs,
+    Layer layer = { .inputs = inputs,
+                    .outputs = outputs,
                     .steps = g->steps,
                     .x = x,
                     .bias = bias,
+                    .w = w,
                     .sum = sum,
                     .done = done,
                     .context = context };

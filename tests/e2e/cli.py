@@ -583,6 +583,10 @@ class Output(Case):
             self.run_ok(output=path, frames=5, dtype="int8")
             with open(path, "rb") as f:
                 self.assertIn(b"large transformer layers in int8", f.read())
+        path, model = self.path("out/both.mp4"), os.path.join(GOLDEN, "step_cache", "model")
+        self.run_ok(output=path, frames=5, steps=8, model=model, step_cache="teacache", dtype="int8")
+        with open(path, "rb") as f:
+            self.assertRegex(f.read(), rb"step cache: teacache:0.6 .* of 8 steps skipped: 6.*; large transformer layers in int8")
 
     def test_unknown_suffix(self):
         self.refused(2, "x.mov", output=self.path("out/x.mov"))
