@@ -228,6 +228,12 @@ SNUG_API SNUG_MUST_USE SnugStatus snug_run(SnugJob *job, const SnugPlan *plan,
                                            SnugError *err);
 /** Why the result of the last run is a substitute (a warning said so, too); "": it is none. */
 SNUG_API const char *snug_job_degraded(const SnugJob *job);
+/** What became of a job as JSON: status (completed, failed, stopped), degraded, message, exit_code,
+ *  elapsed_sec, bytes_read, seed, final_result (path), parameters as the result's file has them. Free with
+ *  snug_text_free.
+ *  @param status, why  what planning or running ended with */
+SNUG_API SNUG_MUST_USE SnugStatus snug_job_result(char **out, const SnugJob *job, SnugStatus status,
+                                                  const SnugError *why, SnugError *err);
 /** Measured figures of the last run. */
 SNUG_API SnugFigures snug_job_figures(const SnugJob *job);
 /** Where the memory went in the last run, a table for people; owned by the job. */

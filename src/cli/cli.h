@@ -18,11 +18,14 @@ int cmd_fonts(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
+/** `snug bench PIPELINE ...`: argv[0] is the pipeline. Changes the order of argv. */
+int cli_bench_jobs(int argc, char **argv);
 
 /** Engine options and switches shared by run and plan. */
 typedef struct CliOptions {
     SnugEngineOptions engine;
     bool quiet, events, json, curve, memory_log, help;
+    char result[1024];    /**< file for what became of the job; "": none */
     char curve_svg[1024]; /**< where to draw the curve; "": nowhere */
 } CliOptions;
 

@@ -8,7 +8,8 @@
 
 static int usage(FILE *to, int code)
 {
-    (void)fprintf(to, "usage: snug bench attention [options]\n\n"
+    (void)fprintf(to, "usage: snug bench attention [options]\n"
+                      "       snug bench PIPELINE [--jobs N] [--auto-unload both] [its options]\n\n"
                       "  --batch N    problems in one call (default: 2)\n"
                       "  --length N   queries and keys of each (default: 512)\n"
                       "  --heads N    (default: 32)\n"
@@ -81,6 +82,8 @@ int cmd_bench(int argc, char **argv)
                            { .name = "--isa", .text = &engine.isa },
                            { .name = "--ram", .text = &ram },
                            { .name = NULL } };
+    for (int i = 0; argc && snug_pipeline_name(i); i++)
+        if (strcmp(argv[0], snug_pipeline_name(i)) == 0) return cli_bench_jobs(argc, argv);
     const int code = words_read(table, &what, "bench", argc, argv);
     if (code) return code;
     if (help) return usage(stdout, 0);

@@ -45,6 +45,22 @@ static const char *name_first(char **argv)
     return strncmp(argv[0], "--", 2) == 0 ? NULL : argv[0];
 }
 
+/* False when it cannot be written. */
+static bool write_result(const SnugJob *job, const char *path, SnugStatus status,
+                         const SnugError *why)
+{
+    char *text = NULL;
+    SnugError err = { { 0 } };
+    if (!path[0]) return true;
+    bool good = snug_job_result(&text, job, status, why, &err) == SNUG_OK;
+    FILE *file = good ? fopen(path, "we") : NULL;
+    good = file && fputs(text, file) >= 0;
+    if (file && fclose(file) != 0) good = false;
+    snug_text_free(text);
+    if (!good) (void)fprintf(stderr, "snug: --result %s: cannot be written\n", path);
+    return good;
+}
+
 static int run_job(SnugJob *job, const CliOptions *options)
 {
     SnugError err = { { 0 } };
@@ -58,8 +74,10 @@ static int run_job(SnugJob *job, const CliOptions *options)
     cli_progress_end(&progress);
     if (status == SNUG_OK && !options->quiet && !options->events)
         (void)fprintf(stderr, "%s", snug_job_memory_text(job));
+    const bool told = write_result(job, options->result, status, &err);
     snug_plan_free(plan);
-    return status == SNUG_OK ? 0 : cli_fail(status, &err);
+    if (status == SNUG_OK) return told ? 0 : 1;
+    return cli_fail(status, &err);
 }
 
 static int print_curve(SnugJob *job, const CliOptions *options)

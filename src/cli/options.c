@@ -26,6 +26,7 @@ static const EngineFlag ENGINE_FLAGS[] = {
     { "ram", "SIZE",
       "hard limit of the process's memory, such as 8GiB; default: what is free, less a reserve" },
     { "curve-svg", "FILE", "snug plan: draw that curve" },
+    { "result", "FILE", "snug run: write as JSON what became of the job, also when it failed" },
     { "vram", "SIZE", "hard limit of the device's memory; default: all that it has" },
     { "device", "NAME",
       "cpu, or sim:8GiB,24GB/s: memory of its own behind a link of that speed; default: cpu" },
@@ -76,6 +77,8 @@ static int set_engine_flag(CliOptions *o, const char *name, const char *value)
         o->engine.isa = value;
     else if (strcmp(name, "profile") == 0)
         o->engine.profile = value;
+    else if (strcmp(name, "result") == 0)
+        (void)snprintf(o->result, sizeof o->result, "%s", value);
     else if (strcmp(name, "curve-svg") == 0)
         (void)snprintf(o->curve_svg, sizeof o->curve_svg, "%s", value);
     else

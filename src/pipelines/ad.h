@@ -22,6 +22,9 @@ typedef struct AdRequest {
     const char *composition_mode, *text_position, *composition_prompt;
     const char *step1_image, *step2_image, *steps_folder;
     const char *unload[3]; /* by step */
+    const char *composite_model, *unused[3];
+    double composition_guidance;
+    bool forward_guidance;
     OptionSize size;
     bool demo;
     int64_t demo_tick_ms;

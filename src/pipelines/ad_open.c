@@ -29,6 +29,11 @@ static SnugStatus choose(const char *option, const char *given, const char *cons
     return error_set(err, SNUG_ERR_ARG, "--%s %.40s: there are %s", option, given, list);
 }
 
+static bool fills(const AdRequest *q)
+{
+    return q->fill && strcmp(q->composite_model, "dev") != 0;
+}
+
 static bool is_blank(const char *text)
 {
     return !text || text[strspn(text, " \t\r\n")] == '\0';
@@ -44,7 +49,7 @@ static SnugStatus check_paths(const AdJob *j, SnugError *err)
 {
     const AdRequest *q = j->request;
     const bool letters = j->first_step <= 2 && j->last_step == 3;
-    if (j->first_step == 1 || (j->last_step == 3 && !q->fill))
+    if (j->first_step == 1 || (j->last_step == 3 && !fills(q)))
         TRY(need("flux", q->flux, "FLUX.1 dev draws background and composite", err));
     if (letters) {
         TRY(need("sdxl", q->sdxl, "it draws the letters", err));
@@ -63,8 +68,11 @@ static SnugStatus check_request(AdJob *j, SnugError *err)
 {
     static const char *const MODES[] = { "overlay", "blend", "behind", NULL };
     static const char *const PLACES[] = { "top", "center", "bottom", "auto", NULL };
+    static const char *const MODELS[] = { "auto", "dev", "fill", NULL };
     const AdRequest *q = j->request;
-    int mode, place;
+    int mode, place, model;
+    TRY(choose("composite-model", q->composite_model, MODELS, &model, err));
+    if (model == 2) TRY(need("fill", q->fill, "--composite-model fill draws with it", err));
     TRY(choose("composition-mode", q->composition_mode, MODES, &mode, err));
     TRY(choose("text-position", q->text_position, PLACES, &place, err));
     j->mode = (AdMode)mode;
@@ -185,8 +193,9 @@ static SnugStatus open_flux(AdJob *j, AdFlux which, const ImageJob *lender, Pipe
     TRY(begin_request(j, q, err));
     const int kind = which > AD_COMPOSITE ? AD_COMPOSITE : (int)which;
     const int place = (int)which - AD_COMPOSITE;
-    q->paths.model = kind == AD_COMPOSITE && r->fill ? r->fill : r->flux;
+    q->paths.model = kind == AD_COMPOSITE && fills(r) ? r->fill : r->flux;
     q->guidance = kind == AD_COMPOSITE ? 3.5 : r->guidance_scale;
+    if (kind == AD_COMPOSITE && r->forward_guidance) q->guidance = r->composition_guidance;
     switch (kind) {
     case AD_BACKGROUND:
         q->prompt = r->bg_prompt;
@@ -250,7 +259,7 @@ static SnugStatus open_jobs(AdJob *j, PipelineInfo *info, SnugError *err)
         TRY(cutout_net_open(&j->cutout, j->context, q->birefnet, BIREFNET_PATCHES_HF, err));
     if (j->last_step < 3) return SNUG_OK;
     if (j->first_step <= 2) TRY(open_letters(j, info, err));
-    return open_composite(j, q->fill ? NULL : lender, info, err);
+    return open_composite(j, fills(q) ? NULL : lender, info, err);
 }
 
 /* ---- all of it -------------------------------------------------------------------------------- */

@@ -143,6 +143,52 @@ class Jobs(Ads):
             self.assertEqual(self.pixels("a.png"), self.pixels("b.png"))
 
 
+class Results(Ads):
+    def result(self):
+        with open(self.path("r.json"), encoding="utf-8") as f:
+            return json.load(f)
+
+    def test_what_became_of_it(self):
+        words = ("run", "ad", "--quiet", "--demo", "--demo-tick-ms", 0, "--size", "64x64", "--result", self.path("r.json"))
+        done = self.snug(*words, "--output", self.path("a.png"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        got = self.result()
+        self.assertEqual((got["status"], got["degraded"], got["exit_code"]), ("completed", False, 0))
+        self.assertEqual(got["final_result"], self.path("a.png"))
+        self.assertEqual(str(got["seed"]), got["parameters"]["options"]["seed"])
+        self.assertEqual(self.snug(*words, "--ram", "1MiB").returncode, 3)
+        self.assertEqual((self.result()["status"], self.result()["exit_code"]), ("failed", 3))
+        self.assertIn("smallest budget", self.result()["message"])
+
+    def test_composite_model(self):
+        fill = os.path.join(GOLDEN, "flux_pipelines", "fill")
+        self.assertEqual(self.run_job(self.job()).returncode, 0)
+        self.assertEqual(self.run_job(self.job(fill=fill, composite_model="dev"), output="b.png").returncode, 0)
+        self.assertEqual(self.run_job(self.job(fill=fill, composite_model="fill"), output="c.png").returncode, 0)
+        self.assertEqual(self.pixels("a.png"), self.pixels("b.png"))
+        self.assertNotEqual(self.pixels("a.png"), self.pixels("c.png"))
+        self.assertEqual(self.run_job(self.job(composite_model="fill")).returncode, 2)
+
+    def test_weights_by_default_of_environment_and_file(self):
+        def read(*words, env=None, **fields):
+            done = self.snug("plan", "ad", "--json", "--job", self.job(**fields), *words, env=env)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout)["moved_bytes"]
+
+        on, off = read("--auto-unload"), read("--auto-unload=off")
+        self.assertGreater(on, off)
+        self.assertEqual(read(), on)
+        self.assertEqual(read(env={"AUTO_UNLOAD_DEFAULT": "false"}), off)
+        self.assertEqual(read("--auto-unload", env={"AUTO_UNLOAD_DEFAULT": "false"}), on)
+        with open(self.path("config"), "w", encoding="ascii") as f:
+            f.write("AUTO_UNLOAD_DEFAULT = false\n")
+        env = {"SNUG_CONFIG": self.path("config")}
+        self.assertEqual(read(env=env), off)
+        self.assertEqual(read(env=dict(env, AUTO_UNLOAD_DEFAULT="true")), on)
+        self.assertEqual(read(env=env, auto_unload=True), on)
+        self.assertEqual(read("--auto-unload=off", env=env, auto_unload=True), off)
+
+
 class Demo(Ads):
     """A job without models: what stands around it can be tested."""
 
