@@ -293,6 +293,7 @@ typedef struct SnugVerified {
     int files, tensors;
     double bytes;
     int checksums; /**< files whose checksum was known and right */
+    char what[96]; /**< "FLUX", "a T5 text encoder"; "": nothing that is known */
 } SnugVerified;
 /**
  * Read every tensor of a folder or file: data that cannot be read, NaN and infinity, and checksums

@@ -70,6 +70,7 @@ static int verify(const Request *r)
         int first = 1;
         (void)printf("{");
         json_out_member(&first, "path", r->path);
+        json_out_member(&first, "is", found.what);
         json_out_number(&first, "files", found.files, 0);
         json_out_number(&first, "tensors", found.tensors, 0);
         json_out_number(&first, "bytes", found.bytes, 0);
@@ -77,9 +78,9 @@ static int verify(const Request *r)
         (void)printf("}\n");
         return 0;
     }
-    (void)printf("%s: %d tensors in %d file%s, %.2f GB: all can be read, no NaN, no infinity; ",
-                 r->path, found.tensors, found.files, found.files == 1 ? "" : "s",
-                 found.bytes / 1e9);
+    (void)printf("%s%s%s: %d tensors in %d file%s, %.2f GB: all can be read, no NaN, no infinity; ",
+                 r->path, found.what[0] ? ": " : "", found.what, found.tensors, found.files,
+                 found.files == 1 ? "" : "s", found.bytes / 1e9);
     if (found.checksums)
         (void)printf("%d checksum%s right\n", found.checksums, found.checksums == 1 ? "" : "s");
     else

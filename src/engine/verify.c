@@ -1,5 +1,6 @@
 /* verify.c  Read everything a model consists of, once, and compare what can be compared. */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "engine/convert.h"
 #include "formats/file_kind.h"
 #include "formats/zip.h"
+#include "pipelines/about.h"
 #include "tensor/finite.h"
 
 enum { PIECE_BYTES = 4 << 20, MAX_SUMS = 1 << 20, MAX_LINK = 4096, MAX_DEPTH = 3 };
@@ -275,6 +277,17 @@ static SnugStatus verify(Verify *v, const char *path, SnugError *err)
     return v->out->files ? SNUG_OK : error_set(err, SNUG_ERR_FILE, "%s: it holds no weights", path);
 }
 
+/* What the headers say it is; a model that lacks something is called by its name all the same. */
+static void name_it(Verify *v, const char *path)
+{
+    About about;
+    const char *what = NULL;
+    if (about_init(&about, v->heap, path, NULL) == SNUG_OK)
+        what = about.model ? about.model : about.n_parts == 1 ? about.part[0].words : NULL;
+    (void)snprintf(v->out->what, sizeof v->out->what, "%s", what ? what : "");
+    about_release(&about);
+}
+
 SnugStatus snug_models_verify(SnugVerified *out, const char *path, SnugEventFunction *on_event,
                               void *context, const volatile int *cancel, SnugError *err)
 {
@@ -290,6 +303,7 @@ SnugStatus snug_models_verify(SnugVerified *out, const char *path, SnugEventFunc
     arena_init(&v.arena, v.heap, "verify");
     SnugStatus status = verify(&v, path, err);
     if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* what cannot be read is wrong */
+    if (status == SNUG_OK) name_it(&v, path);
     arena_release(&v.arena);
     heap_free(v.heap);
     return status;

@@ -115,10 +115,13 @@ class WrongImages(FakeCase):
                 self.assertIn(part, done.stdout, model)
 
     def test_verify_reads_all_of_them(self):
+        words = {"flux": "FLUX: ", "fill": "FLUX: ", "sdxl": "SDXL: ", "canny": "a ControlNet for SDXL: ", "t5": "a T5 text encoder: ",
+                 "birefnet": "BiRefNet: ", "sd1-single": "a Stable Diffusion 1 checkpoint: "}  # fmt: skip
         for model in MADE:
             done = self.snug("models", "verify", self.model(model), "--quiet")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("no NaN, no infinity", done.stdout)
+            self.assertIn(words.get(model, ""), done.stdout)
 
 
 if __name__ == "__main__":
