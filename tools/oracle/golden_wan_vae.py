@@ -1,7 +1,6 @@
 """Wan video VAE: tests/golden/wan_vae/<case>/: a model folder and frames<N>.safetensors.
 
-diffusers runs the encoder on frames 1, 4, 4, ... and the decoder on one latent frame at a time. A tap
-is the outputs of those runs joined along time in that order: the whole sequence as one causal pass sees it.
+diffusers runs the encoder on frames 1, 4, 4, ... and the decoder on one latent frame at a time.
 """
 
 import os
@@ -9,15 +8,15 @@ import os
 import torch
 from diffusers import AutoencoderKLWan
 
-from golden import Taps, noise, randomise, save_model, save_tensors
+from golden import noise, randomise, save_model, save_tensors
 
-# cases of one VAE: (frames, height, width, taps too)
+# cases of one VAE: (frames, height, width)
 CASES = {
     "v21": dict(
         config=dict(
             base_dim=4, z_dim=4, dim_mult=[1, 2, 4, 4], num_res_blocks=2, temperal_downsample=[False, True, True]
         ),
-        runs=[(17, 16, 24, True), (5, 32, 24, False), (1, 32, 48, False)],
+        runs=[(17, 16, 24), (5, 32, 24), (1, 32, 48)],
     ),
     "v22": dict(
         config=dict(
@@ -33,7 +32,7 @@ CASES = {
             patch_size=2,
             scale_factor_spatial=16,
         ),
-        runs=[(17, 32, 48, True), (5, 32, 32, False), (1, 32, 48, False)],
+        runs=[(17, 32, 48), (5, 32, 32), (1, 32, 48)],
     ),
     "v22_short": dict(
         config=dict(
@@ -49,7 +48,7 @@ CASES = {
             patch_size=2,
             scale_factor_spatial=8,
         ),
-        runs=[(17, 16, 24, True), (5, 24, 40, False), (1, 24, 40, False)],
+        runs=[(17, 16, 24), (5, 24, 40), (1, 24, 40)],
     ),
 }
 
@@ -69,38 +68,19 @@ def build(config, seed):
     return randomise(AutoencoderKLWan(**config), seed, {"decoder.conv_out.weight": 0.7})
 
 
-def tap_names(vae):
-    names = ["quant_conv", "post_quant_conv"]
-    for side in ("encoder", "decoder"):
-        names += [f"{side}.conv_in", f"{side}.mid_block"]
-        names += [f"{side}.mid_block.{part}" for part in ("resnets.0", "attentions.0")]
-    names += [f"encoder.down_blocks.{i}" for i in range(len(vae.encoder.down_blocks))]
-    names += [f"decoder.up_blocks.{i}" for i in range(len(vae.decoder.up_blocks))]
-    return names
-
-
-def join(parts):
-    return {name: torch.cat(p, dim=2)[0] for name, p in parts.items() if p}
-
-
-def run(vae, video, taps):
+def run(vae, video):
     """mu is what the pipelines use as latent; decoding starts from mu, not from its normalised form."""
     mu = vae.encode(video).latent_dist.mode()
     decoded = vae.decode(mu).sample
-    out = {"video": video[0], "mu": mu[0], "decoded": decoded[0]}
-    out.update(join(taps.take()) if taps else {})
-    return out
+    return {"video": video[0], "mu": mu[0], "decoded": decoded[0]}
 
 
 def make_case(folder, case, seed):
     vae = build(case["config"], seed)
     save_model(vae, folder)
-    for i, (frames, height, width, tapped) in enumerate(case["runs"]):
+    for i, (frames, height, width) in enumerate(case["runs"]):
         video = torch.tanh(noise((1, 3, frames, height, width), seed + 5 + i))
-        taps = Taps(vae, tap_names(vae)) if tapped else None
-        save_tensors(os.path.join(folder, f"frames{frames}.safetensors"), run(vae, video, taps))
-        if taps:
-            taps.remove()
+        save_tensors(os.path.join(folder, f"frames{frames}.safetensors"), run(vae, video))
 
 
 def make(folder):
