@@ -24,19 +24,24 @@ static void catch_interrupts(SnugJob *job)
     (void)sigaction(SIGTERM, &action, NULL);
 }
 
+static bool is_pipeline(const char *name)
+{
+    const char *known = NULL;
+    for (int i = 0; (known = snug_pipeline_name(i)) && strcmp(known, name) != 0; i++) {
+    }
+    return known != NULL;
+}
+
 static bool wants_help(const char *command, int argc, char **argv)
 {
-    if (argc < 1 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
+    bool asked = argc < 1;
+    for (int i = 0; i < argc; i++)
+        asked = asked || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+    if (asked && argc > 0 && is_pipeline(argv[0]))
+        cli_help_pipeline(command, argv[0]);
+    else if (asked)
         cli_help_pipelines(command);
-        return true;
-    }
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            cli_help_pipeline(command, argv[0]);
-            return true;
-        }
-    }
-    return false;
+    return asked;
 }
 
 /* The pipeline's name; NULL when options come at once (--from-image). */

@@ -132,6 +132,13 @@ class Case(unittest.TestCase):
 
 
 class Usage(Case):
+    def test_help_about_no_pipeline_lists_those_there_are(self):
+        for words in (["bogus", "--help"], ["--model", "x", "-h"]):
+            done = self.snug("run", *words)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), words)
+            self.assertIn("usage: snug run PIPELINE", done.stdout)
+            self.assertIn("wan-ti2v", done.stdout)
+
     def test_help_goes_to_standard_output_and_lists_every_option(self):
         for words in (["--help"], ["help"], ["-h"], ["run", "--help"], ["plan", "-h"], ["models", "--help"]):
             done = self.snug(*words)
