@@ -214,4 +214,67 @@ static inline void program_rehearse(Program *p, Trace *trace)
     CHECK(trace_end(trace, &err) == SNUG_OK);
 }
 
+/* ---- planned -------------------------------------------------------------------------------- */
+
+/** A program and what planning made of it; the schedule is made apart. */
+typedef struct ProgramPlan {
+    Heap *heap;
+    Program program;
+    Trace trace;
+    Placement placement;
+    Uses uses;
+    Clock clock;
+    Schedule schedule;
+} ProgramPlan;
+
+static inline double program_seconds(const void *self, const TraceOp *op)
+{
+    (void)self;
+    return 1e-6 * (1.0 + (double)(op->shapes % 7));
+}
+
+static const Costs PROGRAM_COSTS = { .op_seconds = program_seconds,
+                                     .first_bytes_per_second = 1e9,
+                                     .again_bytes_per_second = 4e9,
+                                     .copy_bytes_per_second = 8e9 };
+
+static inline void program_plan_open(ProgramPlan *p, uint64_t seed)
+{
+    SnugError err = { { 0 } };
+    *p = (ProgramPlan){ .heap = heap_create() };
+    trace_init(&p->trace, p->heap);
+    program_init(&p->program, seed);
+    program_rehearse(&p->program, &p->trace);
+    CHECK(placement_make(&p->placement, &p->trace, false, &err) == SNUG_OK);
+    CHECK(uses_of_trace(&p->uses, &p->trace, p->program.n_units, &err) == SNUG_OK);
+    CHECK(clock_make(&p->clock, &p->trace, &PROGRAM_COSTS, &err) == SNUG_OK);
+}
+
+static inline SnugStatus program_plan_schedule(ProgramPlan *p, size_t device_bytes,
+                                               size_t host_bytes, bool two_tiers, SnugError *err)
+{
+    const ScheduleTask task = { .trace = &p->trace,
+                                .placement = &p->placement,
+                                .uses = &p->uses,
+                                .clock = &p->clock,
+                                .costs = &PROGRAM_COSTS,
+                                .unit_bytes = p->program.unit_bytes,
+                                .n_units = p->program.n_units,
+                                .device_bytes = device_bytes,
+                                .two_tiers = two_tiers,
+                                .host_bytes = host_bytes };
+    return schedule_make(&p->schedule, &task, err);
+}
+
+static inline void program_plan_close(ProgramPlan *p)
+{
+    schedule_release(&p->schedule);
+    clock_release(&p->clock);
+    uses_release(&p->uses);
+    placement_release(&p->placement);
+    trace_release(&p->trace);
+    CHECK_INT(heap_now_bytes(p->heap), 0);
+    heap_free(p->heap);
+}
+
 #endif

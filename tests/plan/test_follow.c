@@ -10,13 +10,7 @@ enum { SEEDS = 150 };
 
 /* Everything between a program and its run. */
 typedef struct Bench {
-    Heap *heap;
-    Program program;
-    Trace trace;
-    Placement placement;
-    Uses uses;
-    Clock clock;
-    Schedule schedule;
+    ProgramPlan p;
     bool two_tiers;
     Slab slab, host;
     Follow *follow;
@@ -33,7 +27,7 @@ static SnugStatus read_unit(void *owner, int32_t unit, void *to, SnugError *err)
     if (b->slow_read_us) usleep((useconds_t)b->slow_read_us);
     if (atomic_fetch_add(&b->reads, 1) + 1 == b->fail_read)
         return error_set(err, SNUG_ERR_IO, "unit %d cannot be read", unit);
-    program_fill(to, b->program.unit_bytes[unit], -1 - unit, 0, 0);
+    program_fill(to, b->p.program.unit_bytes[unit], -1 - unit, 0, 0);
     return SNUG_OK;
 }
 
@@ -56,57 +50,31 @@ static SnugStatus no_output(void *owner, const Op *op, const void *data, SnugErr
     return SNUG_OK;
 }
 
-static double some_seconds(const void *self, const TraceOp *op)
-{
-    (void)self;
-    return 1e-6 * (1.0 + (double)(op->shapes % 7));
-}
-
-static const Costs COSTS = { .op_seconds = some_seconds,
-                             .first_bytes_per_second = 1e9,
-                             .again_bytes_per_second = 4e9,
-                             .copy_bytes_per_second = 8e9 };
-
 static SnugStatus bench_plan(Bench *b, size_t device_bytes, size_t host_bytes)
 {
-    const ScheduleTask task = { .trace = &b->trace,
-                                .placement = &b->placement,
-                                .uses = &b->uses,
-                                .clock = &b->clock,
-                                .costs = &COSTS,
-                                .unit_bytes = b->program.unit_bytes,
-                                .n_units = b->program.n_units,
-                                .device_bytes = device_bytes,
-                                .two_tiers = b->two_tiers,
-                                .host_bytes = host_bytes };
-    return schedule_make(&b->schedule, &task, &b->err);
+    return program_plan_schedule(&b->p, device_bytes, host_bytes, b->two_tiers, &b->err);
 }
 
 /* Plan under `part` of 8 between the smallest slabs and ample ones. */
 static void bench_open_tiers(Bench *b, uint64_t seed, size_t part, bool two_tiers)
 {
-    *b = (Bench){ .heap = heap_create(), .two_tiers = two_tiers };
-    trace_init(&b->trace, b->heap);
-    program_init(&b->program, seed);
-    program_rehearse(&b->program, &b->trace);
-    CHECK(placement_make(&b->placement, &b->trace, false, &b->err) == SNUG_OK);
-    CHECK(uses_of_trace(&b->uses, &b->trace, b->program.n_units, &b->err) == SNUG_OK);
-    CHECK(clock_make(&b->clock, &b->trace, &COSTS, &b->err) == SNUG_OK);
+    *b = (Bench){ .two_tiers = two_tiers };
+    program_plan_open(&b->p, seed);
     CHECK(bench_plan(b, SIZE_MAX, SIZE_MAX) == SNUG_OK);
-    const size_t ample = b->schedule.loads.top, ample_host = b->schedule.host.top;
-    schedule_release(&b->schedule);
+    const size_t ample = b->p.schedule.loads.top, ample_host = b->p.schedule.host.top;
+    schedule_release(&b->p.schedule);
     CHECK(bench_plan(b, 0, SIZE_MAX) == SNUG_ERR_BUDGET);
-    const size_t least = b->schedule.loads.top;
+    const size_t least = b->p.schedule.loads.top;
     size_t least_host = 0;
-    for (int32_t i = 0; i < b->program.n_units; i++)
-        if (b->program.unit_bytes[i] > least_host) least_host = b->program.unit_bytes[i];
+    for (int32_t i = 0; i < b->p.program.n_units; i++)
+        if (b->p.program.unit_bytes[i] > least_host) least_host = b->p.program.unit_bytes[i];
     const size_t slab = ample > least ? least + (ample - least) * part / 8 : least;
     const size_t host =
         ample_host > least_host ? least_host + (ample_host - least_host) * part / 8 : least_host;
     CHECK(bench_plan(b, slab, host) == SNUG_OK);
-    CHECK(b->schedule.loads.top <= slab && b->schedule.host.top <= host);
-    CHECK(slab_open(&b->slab, b->schedule.loads.top, &b->err) == SNUG_OK);
-    CHECK(slab_open(&b->host, b->schedule.host.top, &b->err) == SNUG_OK);
+    CHECK(b->p.schedule.loads.top <= slab && b->p.schedule.host.top <= host);
+    CHECK(slab_open(&b->slab, b->p.schedule.loads.top, &b->err) == SNUG_OK);
+    CHECK(slab_open(&b->host, b->p.schedule.host.top, &b->err) == SNUG_OK);
 }
 
 static void bench_open(Bench *b, uint64_t seed, size_t part)
@@ -123,10 +91,10 @@ static SnugStatus copy(void *owner, void *to, const void *from, size_t bytes, Sn
 
 static SnugStatus bench_follow(Bench *b)
 {
-    const FollowOptions options = { .heap = b->heap,
-                                    .trace = &b->trace,
-                                    .placement = &b->placement,
-                                    .schedule = &b->schedule,
+    const FollowOptions options = { .heap = b->p.heap,
+                                    .trace = &b->p.trace,
+                                    .placement = &b->p.placement,
+                                    .schedule = &b->p.schedule,
                                     .device_base = b->slab.base,
                                     .host_base = b->host.base,
                                     .n_readers = 3,
@@ -145,13 +113,7 @@ static void bench_close(Bench *b)
     follow_close(b->follow);
     slab_close(&b->slab);
     slab_close(&b->host);
-    schedule_release(&b->schedule);
-    clock_release(&b->clock);
-    uses_release(&b->uses);
-    placement_release(&b->placement);
-    trace_release(&b->trace);
-    CHECK_INT(heap_now_bytes(b->heap), 0);
-    heap_free(b->heap);
+    program_plan_close(&b->p);
 }
 
 /* Carry out `program`, which need not be the one planned. */
@@ -171,17 +133,17 @@ TEST(follow, finds_every_operand_whole_under_any_budget)
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         for (size_t part = 0; part <= 17; part += 4) { /* from 9 on: two tiers */
             bench_open_tiers(&b, seed, part % 9, part > 8);
-            if (bench_run(&b, &b.program) != SNUG_OK) fail_msg("%s", b.err.text);
+            if (bench_run(&b, &b.p.program) != SNUG_OK) fail_msg("%s", b.err.text);
             CHECK(follow_finish(b.follow, &b.err) == SNUG_OK);
-            CHECK_INT(b.program.n_wrong, 0);
-            CHECK_INT(b.program.n_executed, b.trace.n_ops);
+            CHECK_INT(b.p.program.n_wrong, 0);
+            CHECK_INT(b.p.program.n_executed, b.p.trace.n_ops);
             const FollowStats stats = follow_stats(b.follow);
-            CHECK_INT(stats.slab_peak_bytes, b.schedule.loads.top);
-            CHECK_INT(stats.host_peak_bytes, b.schedule.host.top);
-            CHECK_INT(stats.ops_done, b.trace.n_ops);
+            CHECK_INT(stats.slab_peak_bytes, b.p.schedule.loads.top);
+            CHECK_INT(stats.host_peak_bytes, b.p.schedule.host.top);
+            CHECK_INT(stats.ops_done, b.p.trace.n_ops);
             double moved = 0;
-            for (int32_t s = 0; s < b.trace.n_stages; s++)
-                moved += b.schedule.loads.stages[s].moved_bytes;
+            for (int32_t s = 0; s < b.p.trace.n_stages; s++)
+                moved += b.p.schedule.loads.stages[s].moved_bytes;
             CHECK(stats.moved_bytes == moved);
             bench_close(&b);
         }
@@ -207,9 +169,9 @@ TEST(follow, a_run_that_ends_early_is_not_finished)
     static Bench b;
     for (uint64_t seed = 1; seed <= 40; seed++) {
         bench_open(&b, seed, 4);
-        b.program.stop_after = PROGRAM_LIVE + 1;
-        (void)bench_run(&b, &b.program);
-        if (follow_stats(b.follow).ops_done < b.trace.n_ops) {
+        b.p.program.stop_after = PROGRAM_LIVE + 1;
+        (void)bench_run(&b, &b.p.program);
+        if (follow_stats(b.follow).ops_done < b.p.trace.n_ops) {
             CHECK(follow_finish(b.follow, &b.err) == SNUG_ERR_INTERNAL);
             CHECK_HAS(b.err.text, "the run ended after");
         }
@@ -224,11 +186,11 @@ TEST(follow, reports_the_read_that_failed_whichever_it_was)
         for (int n = 1;; n++) {
             bench_open(&b, seed, 0);
             b.fail_read = n;
-            const bool last = n > b.schedule.loads.n_loads;
-            const SnugStatus status = bench_run(&b, &b.program);
+            const bool last = n > b.p.schedule.loads.n_loads;
+            const SnugStatus status = bench_run(&b, &b.p.program);
             CHECK_INT(status, last ? SNUG_OK : SNUG_ERR_IO);
             if (!last) CHECK_HAS(b.err.text, "cannot be read");
-            CHECK_INT(b.program.n_wrong, 0);
+            CHECK_INT(b.p.program.n_wrong, 0);
             bench_close(&b);
             if (last) break;
         }
@@ -250,13 +212,13 @@ TEST(follow, cancel_ends_waiting_for_a_slow_read)
     do { /* a program that loads something */
         if (seed > 1) bench_close(&b);
         bench_open(&b, seed++, 0);
-    } while (b.schedule.loads.n_loads == 0);
+    } while (b.p.schedule.loads.n_loads == 0);
     b.slow_read_us = 1500000;
     pthread_t thread;
     struct timespec begin, end;
     CHECK(pthread_create(&thread, NULL, cancel_soon, &b) == 0);
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
-    CHECK(bench_run(&b, &b.program) == SNUG_ERR_CANCELLED);
+    CHECK(bench_run(&b, &b.p.program) == SNUG_ERR_CANCELLED);
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
     CHECK(pthread_join(thread, NULL) == 0);
     const double waited =
@@ -269,17 +231,17 @@ TEST(follow, every_refused_allocation_is_reported_and_leaks_nothing)
 {
     static Bench b;
     bench_open(&b, 4, 0);
-    const size_t before = heap_now_bytes(b.heap);
+    const size_t before = heap_now_bytes(b.p.heap);
     SnugStatus status = SNUG_ERR_MEMORY;
     int n = 0;
     while (status != SNUG_OK) {
-        heap_fail_at(b.heap, ++n);
+        heap_fail_at(b.p.heap, ++n);
         status = bench_follow(&b);
-        heap_fail_at(b.heap, 0);
+        heap_fail_at(b.p.heap, 0);
         CHECK(status == SNUG_OK || (status == SNUG_ERR_MEMORY && b.err.text[0] && !b.follow));
         follow_close(b.follow);
         b.follow = NULL;
-        CHECK_INT(heap_now_bytes(b.heap), before);
+        CHECK_INT(heap_now_bytes(b.p.heap), before);
     }
     CHECK(n > 2);
     bench_close(&b);

@@ -6,71 +6,35 @@
 enum { SEEDS = 120 };
 
 typedef struct Bench {
-    Heap *heap;
-    Program program;
-    Trace trace;
-    Placement placement;
-    Uses uses;
-    Clock clock;
-    Schedule schedule;
+    ProgramPlan p;
     Held held;
     int32_t part_of[PROGRAM_UNITS];
 } Bench;
-
-static double some_seconds(const void *self, const TraceOp *op)
-{
-    (void)self;
-    return 1e-6 * (1.0 + (double)(op->shapes % 7));
-}
 
 /* A seed's program under the least memory that does (tight) or as much as it likes. */
 static void bench_open(Bench *b, uint64_t seed, bool two_tiers, bool tight)
 {
     SnugError err = { { 0 } };
-    static const Costs COSTS = { .op_seconds = some_seconds,
-                                 .first_bytes_per_second = 1e9,
-                                 .again_bytes_per_second = 4e9,
-                                 .copy_bytes_per_second = 8e9 };
-    *b = (Bench){ .heap = heap_create() };
-    program_init(&b->program, seed);
-    trace_init(&b->trace, b->heap);
-    program_rehearse(&b->program, &b->trace);
-    CHECK(placement_make(&b->placement, &b->trace, false, &err) == SNUG_OK);
-    CHECK(uses_of_trace(&b->uses, &b->trace, b->program.n_units, &err) == SNUG_OK);
-    CHECK(clock_make(&b->clock, &b->trace, &COSTS, &err) == SNUG_OK);
-    ScheduleTask task = { .trace = &b->trace,
-                          .placement = &b->placement,
-                          .uses = &b->uses,
-                          .clock = &b->clock,
-                          .costs = &COSTS,
-                          .unit_bytes = b->program.unit_bytes,
-                          .n_units = b->program.n_units,
-                          .device_bytes = tight ? 1 : SIZE_MAX,
-                          .two_tiers = two_tiers,
-                          .host_bytes = tight ? 1 : SIZE_MAX };
-    SnugStatus status = schedule_make(&b->schedule, &task, &err);
+    size_t device = tight ? 1 : SIZE_MAX, host = device;
+    *b = (Bench){ 0 };
+    program_plan_open(&b->p, seed);
+    SnugStatus status = program_plan_schedule(&b->p, device, host, two_tiers, &err);
     for (int i = 0; i < 20 && status == SNUG_ERR_BUDGET; i++) {
-        task.device_bytes = b->schedule.loads.top ? b->schedule.loads.top : task.device_bytes;
-        task.host_bytes = b->schedule.host.top ? b->schedule.host.top : task.host_bytes;
-        status = schedule_make(&b->schedule, &task, &err);
+        if (b->p.schedule.loads.top) device = b->p.schedule.loads.top;
+        if (b->p.schedule.host.top) host = b->p.schedule.host.top;
+        status = program_plan_schedule(&b->p, device, host, two_tiers, &err);
     }
     if (status != SNUG_OK) fail_msg("seed %llu: %s", (unsigned long long)seed, err.text);
-    for (int i = 0; i < b->program.n_units; i++)
+    for (int i = 0; i < b->p.program.n_units; i++)
         b->part_of[i] = i % 3;
-    CHECK(held_make(&b->held, &b->trace, &b->placement, &b->schedule, b->part_of,
-                    b->program.n_units, &err) == SNUG_OK);
+    CHECK(held_make(&b->held, &b->p.trace, &b->p.placement, &b->p.schedule, b->part_of,
+                    b->p.program.n_units, &err) == SNUG_OK);
 }
 
 static void bench_close(Bench *b)
 {
     held_release(&b->held);
-    schedule_release(&b->schedule);
-    clock_release(&b->clock);
-    uses_release(&b->uses);
-    placement_release(&b->placement);
-    trace_release(&b->trace);
-    CHECK_INT(heap_now_bytes(b->heap), 0);
-    heap_free(b->heap);
+    program_plan_close(&b->p);
 }
 
 TEST(held, tensors_sum_to_what_placement_found)
@@ -79,15 +43,16 @@ TEST(held, tensors_sum_to_what_placement_found)
         Bench b;
         bench_open(&b, seed, false, false);
         HeldCursor cursor = { 0 };
-        for (int32_t s = 0; s < b.trace.n_stages; s++) {
+        for (int32_t s = 0; s < b.p.trace.n_stages; s++) {
             size_t most = 0;
-            const TraceStage *stage = &b.trace.stages[s];
+            const TraceStage *stage = &b.p.trace.stages[s];
             for (int32_t op = stage->first_op; op < stage->end_op; op++) {
                 const size_t now = held_tensors(&b.held, &cursor, op);
                 if (now > most) most = now;
-                if (op == b.placement.stage_peak_op[s]) CHECK_INT(now, b.placement.stage_live[s]);
+                if (op == b.p.placement.stage_peak_op[s])
+                    CHECK_INT(now, b.p.placement.stage_live[s]);
             }
-            CHECK_INT(most, b.placement.stage_live[s]);
+            CHECK_INT(most, b.p.placement.stage_live[s]);
         }
         bench_close(&b);
     }
@@ -105,14 +70,14 @@ static int32_t load_for(const Residency *r, int32_t unit, int32_t time)
 /* Held as long as operations use it, and nothing is held where another load already comes. */
 static void check_loads(const Bench *b)
 {
-    const Residency *r = &b->schedule.loads;
+    const Residency *r = &b->p.schedule.loads;
     const int32_t *last_op = b->held.last_op;
     int32_t last[4096];
     CHECK(r->n_loads < 4096);
     for (int32_t i = 0; i < r->n_loads; i++)
         last[i] = r->loads[i].need;
-    for (int32_t i = 0; i < b->uses.n; i++) {
-        const UnitUse *u = &b->uses.list[i];
+    for (int32_t i = 0; i < b->p.uses.n; i++) {
+        const UnitUse *u = &b->p.uses.list[i];
         const int32_t load = load_for(r, u->unit, u->first);
         CHECK(load >= 0);
         if (u->last > last[load]) last[load] = u->last;
@@ -135,8 +100,8 @@ static void check_spans(const Bench *b)
     int32_t n_loads = 0;
     for (int32_t i = 0; i < h->n_loads; i++) {
         const HeldSpan *s = &h->spans[h->span_of[i]];
-        CHECK_INT(s->part, b->part_of[b->schedule.loads.loads[i].unit]);
-        CHECK(s->first_op <= b->schedule.loads.loads[i].need && h->last_op[i] <= s->last_op);
+        CHECK_INT(s->part, b->part_of[b->p.schedule.loads.loads[i].unit]);
+        CHECK(s->first_op <= b->p.schedule.loads.loads[i].need && h->last_op[i] <= s->last_op);
     }
     for (int32_t i = 0; i < h->n_spans; i++) {
         n_loads += h->spans[i].n_loads;
@@ -155,10 +120,10 @@ TEST(held, loads_are_held_to_the_last_use_that_they_serve)
         check_loads(&b);
         check_spans(&b);
         for (int32_t i = 0; i < b.held.n_host_loads; i++) {
-            const Residency *host = &b.schedule.host;
+            const Residency *host = &b.p.schedule.host;
             const int32_t last = b.held.host_last[i];
-            CHECK(last >= host->loads[i].need && last < b.schedule.loads.n_loads);
-            CHECK_INT(b.schedule.loads.loads[last].unit, host->loads[i].unit);
+            CHECK(last >= host->loads[i].need && last < b.p.schedule.loads.n_loads);
+            CHECK_INT(b.p.schedule.loads.loads[last].unit, host->loads[i].unit);
         }
         bench_close(&b);
     }
