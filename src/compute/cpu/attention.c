@@ -194,16 +194,29 @@ size_t cpu_attention_scratch_bytes(int threads, int64_t d)
     return (size_t)(threads * work_floats(d)) * sizeof(float);
 }
 
+/** Query rows per unit: enough units, equal shares of them for the threads where that is near. */
+static int64_t rows_per_unit(int64_t lq, int64_t problems, int threads)
+{
+    const int64_t units = threads > 1 ? (int64_t)threads * UNITS_PER_THREAD : 1;
+    const int64_t want = (units + problems - 1) / problems;
+    int64_t rows = round_up((lq + want - 1) / want, STEP_ROWS);
+    if (rows < MIN_ROWS) rows = MIN_ROWS;
+    if (rows > MAX_ROWS) rows = MAX_ROWS;
+    const int64_t least_blocks = (lq + rows - 1) / rows;
+    int64_t blocks = least_blocks;
+    while (blocks < least_blocks + threads && blocks * problems % threads)
+        blocks++;
+    if (lq < blocks * MIN_ROWS / 2)
+        blocks = least_blocks; /* packing would cost more than waiting */
+    return round_up((lq + blocks - 1) / blocks, STEP_ROWS);
+}
+
 void cpu_attention(const Kernels *kernels, Pool *pool, const AttentionArgs *args, void *scratch)
 {
     const int64_t problems = args->n_batch * args->heads;
     if (problems <= 0 || args->lq <= 0) return;
     const int threads = pool_threads(pool);
-    const int64_t units = threads > 1 ? (int64_t)threads * UNITS_PER_THREAD : 1;
-    const int64_t want = (units + problems - 1) / problems;
-    int64_t rows = round_up((args->lq + want - 1) / want, STEP_ROWS);
-    if (rows < MIN_ROWS) rows = MIN_ROWS;
-    if (rows > MAX_ROWS) rows = MAX_ROWS;
+    const int64_t rows = rows_per_unit(args->lq, problems, threads);
     Job job = { .kernels = kernels,
                 .args = args,
                 .scratch = scratch,
