@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/inspect_weights.h"
 #include "media/fonts.h"
 
 static void add_scripts(TextBuilder *to, const FontAbout *about, bool json)
@@ -71,10 +72,7 @@ SnugStatus snug_fonts_list(char **out, const char *const *folders, bool json, Sn
     arena_init(&arena, heap, "fonts");
     text_init(&text, heap, "fonts");
     SnugStatus status = list(&text, &arena, folders ? folders : USUAL, json, err);
-    if (status == SNUG_OK) *out = strdup(text.at ? text.at : "");
-    if (status == SNUG_OK && !*out)
-        status = error_set(err, SNUG_ERR_MEMORY, "no memory for a list");
-    text_release(&text);
+    status = inspect_hand_out(out, &text, status, err);
     arena_release(&arena);
     heap_free(heap);
     return status;

@@ -207,10 +207,16 @@ SnugStatus snug_models_inspect(char **out, const char *path, bool json, bool ten
     text_init(&b, heap, "inspect");
     SnugStatus status = add_all(&b, heap, path, (InspectStyle){ json, tensors }, err);
     if (status == SNUG_ERR_IO) status = SNUG_ERR_FILE; /* the input cannot be read */
-    if (status == SNUG_OK && !b.failed) *out = strdup(b.at ? b.at : "");
-    if (status == SNUG_OK && !*out) status = error_set(err, SNUG_ERR_MEMORY, "no memory");
-    text_release(&b);
+    status = inspect_hand_out(out, &b, status, err);
     heap_free(heap);
+    return status;
+}
+
+SnugStatus inspect_hand_out(char **out, TextBuilder *b, SnugStatus status, SnugError *err)
+{
+    *out = status == SNUG_OK && !b->failed ? strdup(b->at ? b->at : "") : NULL;
+    if (status == SNUG_OK && !*out) status = error_set(err, SNUG_ERR_MEMORY, "no memory");
+    text_release(b);
     return status;
 }
 

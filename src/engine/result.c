@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "engine/engine.h"
 #include "engine/from_image.h"
+#include "engine/inspect_weights.h"
 
 static const char *status_word(SnugStatus status)
 {
@@ -40,7 +41,5 @@ SnugStatus snug_job_result(char **out, const SnugJob *job, SnugStatus status, co
     text_addf(&b, ",\"parameters\":");
     from_image_settings(job, seed, &b);
     text_addf(&b, "}\n");
-    if (!b.failed) *out = strdup(b.at);
-    text_release(&b);
-    return *out ? SNUG_OK : error_set(err, SNUG_ERR_MEMORY, "no memory for a result");
+    return inspect_hand_out(out, &b, SNUG_OK, err);
 }
