@@ -189,7 +189,8 @@ static SnugStatus take_frame(Output *o, const Op *op, const float *data, SnugErr
         o->frame[i] = v < 0.0f ? 0.0f : v > 1.0f ? 1.0f : v;
     }
     if (!finite)
-        return error_set(err, SNUG_ERR_NUMERIC, "frame %lld holds NaN: the weights may be damaged",
+        return error_set(err, SNUG_ERR_NUMERIC,
+                         "frame %lld holds NaN or infinity: the weights may be damaged",
                          (long long)op->arg.output.index);
     if (o->pictures) TRY(push_picture(o, NULL, NULL, err));
     o->n_frames++;
