@@ -213,6 +213,9 @@ static size_t smallest(const char *unload)
 
 TEST(ad_unload, off_is_refused_where_on_fits)
 {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    SKIP("sanitizers take memory of their own");
+#endif
     const size_t on = smallest("on"), off = smallest("off"), free_choice = smallest("auto");
     CHECK(off > on + 20 && free_choice <= on + 1);
     SnugEngine *engine = ad_engine(2, (off + 4) * MIB);
