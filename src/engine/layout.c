@@ -130,11 +130,11 @@ static double op_seconds(const void *self, const TraceOp *op)
     return profile_op_seconds(self, op);
 }
 
-/* Reading copies from the page cache, on a processor that computes, too, where none is left over. */
-static double steal(const SnugEngine *e)
+/* Reading takes processor time, of those that compute, too, where none is left over. */
+static double steal(const SnugEngine *e, double bytes_per_cpu_second)
 {
     const int threads = pool_threads(e->pool);
-    return threads < e->processors ? 0.0 : 1.0 / (e->profile.disk_warm * threads);
+    return threads < e->processors ? 0.0 : 1.0 / (bytes_per_cpu_second * threads);
 }
 
 Costs layout_costs(const SnugPlan *plan)
@@ -148,7 +148,9 @@ Costs layout_costs(const SnugPlan *plan)
                     .again_bytes_per_second =
                         plan->job->weights.keep_cached ? p->disk_warm : p->disk_cold,
                     .copy_bytes_per_second = memory ? memory->bytes_per_second : 0,
-                    .steal = steal(e) };
+                    .steal_first = steal(e, profile_first_cpu_rate(p, plan->job->cached)),
+                    .steal_again =
+                        steal(e, plan->job->weights.keep_cached ? p->cpu_warm : p->cpu_cold) };
 }
 
 /* A stage with steps has more of them than its sketch. */

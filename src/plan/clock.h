@@ -11,8 +11,9 @@ typedef struct Costs {
     double first_bytes_per_second; /**< first read of a unit from its file */
     double again_bytes_per_second; /**< later reads: the page cache may hold it */
     double copy_bytes_per_second;  /**< host to device, with two tiers */
-    double steal; /**< seconds that computing loses per byte read beside it: readers take turns with
-                       compute threads on the same processors */
+    /** Seconds that computing loses per byte read beside it, as readers take turns with compute
+     *  threads on the same processors: at the first read of a unit and at later ones. */
+    double steal_first, steal_again;
 } Costs;
 
 /** When each operation would begin if nothing ever had to wait. */

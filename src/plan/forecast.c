@@ -10,14 +10,16 @@ typedef struct Sim {
     const size_t *unit_bytes;
     const Residency *loads, *host;
     double *stall; /* [n_loads] seconds of waiting up to and including this load's need */
-    double *done;  /* [n_loads] end of the load */
-    bool *read;    /* [n_units] its file was read before */
+    double *taken; /* [n_loads] seconds that reading took from computing, up to this load */
+    double taken_now;
+    double *done; /* [n_loads] end of the load */
+    bool *read;   /* [n_units] its file was read before */
     double link_free, disk_free;
     int32_t next_host;
 } Sim;
 
-/* Waiting before time `op`, when the first n loads are known. */
-static double stall_before(const Sim *sim, int32_t op, int32_t n)
+/* Of a sum over loads, what those needed up to `op` make, when the first n loads are known. */
+static double sum_before(const Sim *sim, const double *sums, int32_t op, int32_t n)
 {
     int32_t a = 0, b = n; /* loads with need <= op */
     while (a < b) {
@@ -27,7 +29,13 @@ static double stall_before(const Sim *sim, int32_t op, int32_t n)
         else
             b = mid;
     }
-    return a ? sim->stall[a - 1] : 0.0;
+    return a ? sums[a - 1] : 0.0;
+}
+
+/* Waiting before time `op`. */
+static double stall_before(const Sim *sim, int32_t op, int32_t n)
+{
+    return sum_before(sim, sim->stall, op, n);
 }
 
 /* When operation `op` has ended. */
@@ -39,10 +47,11 @@ static double ended(const Sim *sim, int32_t op, int32_t n_known)
 
 static double read_seconds(Sim *sim, const Load *load)
 {
-    const double rate = sim->read[load->unit] ? sim->costs->again_bytes_per_second
-                                              : sim->costs->first_bytes_per_second;
+    const Costs *c = sim->costs;
+    const bool again = sim->read[load->unit];
     sim->read[load->unit] = true;
-    return (double)load->bytes / rate;
+    sim->taken_now += (double)load->bytes * (again ? c->steal_again : c->steal_first);
+    return (double)load->bytes / (again ? c->again_bytes_per_second : c->first_bytes_per_second);
 }
 
 /* When load i's unit is in host memory. */
@@ -74,14 +83,16 @@ static LoadTime run_load(Sim *sim, int32_t i)
     const double before = i ? sim->stall[i - 1] : 0.0;
     const double wanted = clock_at(sim->clock, load->need) + before;
     sim->stall[i] = before + (sim->done[i] > wanted ? sim->done[i] - wanted : 0.0);
+    sim->taken[i] = sim->taken_now;
     return (LoadTime){ begin, sim->done[i] };
 }
 
-/* What reading takes from computing; while operations wait for weights it takes nothing. */
-static double stolen(const Sim *sim, const StageWeights *s)
+/* What reading for a stage takes from computing; while operations wait for weights it takes nothing. */
+static double stolen(const Sim *sim, const TraceStage *t, const StageWeights *s, int32_t n)
 {
-    const double seconds = s->moved_bytes * sim->costs->steal - s->stall_seconds;
-    return seconds > 0 ? seconds : 0.0;
+    const double taken = sum_before(sim, sim->taken, t->end_op - 1, n) -
+                         sum_before(sim, sim->taken, t->first_op - 1, n);
+    return taken > s->stall_seconds ? taken - s->stall_seconds : 0.0;
 }
 
 static double sum_stages(const Sim *sim, Residency *out)
@@ -94,7 +105,7 @@ static double sum_stages(const Sim *sim, Residency *out)
             stall_before(sim, end - 1, out->n_loads) - stall_before(sim, first - 1, out->n_loads);
         out->stages[s].seconds =
             clock_at(sim->clock, end) - clock_at(sim->clock, first) + out->stages[s].stall_seconds;
-        const double more = stolen(sim, &out->stages[s]);
+        const double more = stolen(sim, &t->stages[s], &out->stages[s], out->n_loads);
         out->stages[s].seconds += more;
         all += more;
     }
@@ -114,9 +125,10 @@ SnugStatus forecast_loads(const Clock *clock, Residency *loads, const Residency 
                 .loads = loads,
                 .host = host,
                 .stall = arena_array(&arena, n, sizeof(double)),
+                .taken = arena_array(&arena, n, sizeof(double)),
                 .done = arena_array(&arena, n, sizeof(double)),
                 .read = arena_array(&arena, (size_t)n_units + 1, sizeof(bool)) };
-    const bool good = sim.stall && sim.done && sim.read;
+    const bool good = sim.stall && sim.taken && sim.done && sim.read;
     if (good) {
         for (int32_t i = 0; i < loads->n_loads; i++) {
             const LoadTime time = run_load(&sim, i);

@@ -21,6 +21,9 @@ MachineProfile profile_default(int threads)
                          .disk_cold = DISK_BYTES,
                          .disk_first = 2 * DISK_BYTES,
                          .disk_warm = 4 * DISK_BYTES,
+                         .cpu_cold = 2 * DISK_BYTES,
+                         .cpu_first = 2 * DISK_BYTES,
+                         .cpu_warm = 4 * DISK_BYTES,
                          .error = DEFAULT_ERROR_PERCENT / 100.0 };
     for (int i = 0; i < WORK_COUNT; i++)
         p.work[i] = flat(flops);
@@ -110,4 +113,12 @@ double profile_first_rate(const MachineProfile *p, double cached)
 {
     const double from_disk = p->disk_cold < p->disk_first ? p->disk_cold : p->disk_first;
     return 1.0 / (cached / p->disk_first + (1.0 - cached) / from_disk);
+}
+
+/* What comes from the disk takes its reading and the look at every value. */
+double profile_first_cpu_rate(const MachineProfile *p, double cached)
+{
+    const double look = 1.0 / p->cpu_first - 1.0 / p->cpu_warm;
+    return 1.0 /
+           (cached / p->cpu_first + (1.0 - cached) * (1.0 / p->cpu_cold + (look > 0 ? look : 0.0)));
 }

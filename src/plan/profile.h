@@ -36,7 +36,8 @@ typedef struct MachineProfile {
     double disk_cold;              /**< bytes/s of reading weights from the disk */
     double disk_first;             /**< from the page cache, every value looked at */
     double disk_warm;              /**< from the page cache */
-    double error;                  /**< a forecast f means f / (1 + error) .. f * (1 + error) */
+    double cpu_cold, cpu_first, cpu_warm; /**< the same, bytes by second of processor time */
+    double error; /**< a forecast f means f / (1 + error) .. f * (1 + error) */
 } MachineProfile;
 
 /** Rates of a usual machine of today, for want of better ones. */
@@ -48,6 +49,8 @@ void profile_scale_threads(MachineProfile *profile, int threads);
 double profile_op_seconds(const MachineProfile *profile, const TraceOp *op);
 /** Bytes/s of the first read of weights of which that part (0..1) is in the page cache. */
 double profile_first_rate(const MachineProfile *profile, double cached);
+/** The same by second of processor time. */
+double profile_first_cpu_rate(const MachineProfile *profile, double cached);
 
 /** Text of a profile as profile_read takes it; `when` is a date for people. */
 void profile_write(TextBuilder *to, const MachineProfile *profile, const char *when);

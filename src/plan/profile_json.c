@@ -1,7 +1,7 @@
 /* profile_json.c  The profile as a file, and whether it belongs to this machine.
  *
  *     { "snug_profile": 1, "cpu": "...", "cores": 2, "processors": 2, "isa": "avx2", "threads": 2,
- *       "error": 0.1, "op_seconds": 4e-6, "disk": { "cold": 1e9, "first": 3e9, "warm": 4e9 },
+ *       "error": 0.1, "op_seconds": 4e-6, "disk": { "cold": 1e9, "first": 3e9, "warm": 4e9 }, "disk_cpu": { the same },
  *       "work": { "gemm": [[1, 2e9], [64, 80e9]], ... },     size, FLOP/s
  *       "gemm": { "BF16": [[1, 4e9], ... ] },                 by stored type; in int8 "U8"
  *       "move": { "add": [[1024, 9e9], [65536, 7e9]] } }      KiB, bytes/s */
@@ -38,9 +38,11 @@ void profile_write(TextBuilder *to, const MachineProfile *p, const char *when)
     text_addf(to,
               ",\n  \"cores\": %d, \"processors\": %d, \"isa\": \"%s\", \"threads\": %d,\n"
               "  \"error\": %.3f, \"op_seconds\": %.4g,\n"
-              "  \"disk\": { \"cold\": %.4g, \"first\": %.4g, \"warm\": %.4g },\n  \"work\": {",
+              "  \"disk\": { \"cold\": %.4g, \"first\": %.4g, \"warm\": %.4g },\n"
+              "  \"disk_cpu\": { \"cold\": %.4g, \"first\": %.4g, \"warm\": %.4g },\n  \"work\": {",
               p->owner.cores, p->owner.processors, p->owner.isa, p->threads, p->error,
-              p->op_seconds, p->disk_cold, p->disk_first, p->disk_warm);
+              p->op_seconds, p->disk_cold, p->disk_first, p->disk_warm, p->cpu_cold, p->cpu_first,
+              p->cpu_warm);
     bool first = true;
     for (int i = 0; i < WORK_COUNT; i++)
         write_curve(to, work_name((WorkClass)i), &p->work[i], &first);
@@ -116,17 +118,21 @@ static SnugStatus read_owner(Json root, MachineProfile *out, SnugError *err)
 
 static SnugStatus read_rates(Json root, MachineProfile *out, SnugError *err)
 {
-    Json work, gemm, move, disk;
+    Json work, gemm, move, disk, cpu;
     TRY(json_get_object(root, "work", &work, err));
     TRY(json_get_object(root, "gemm", &gemm, err));
     TRY(json_get_object(root, "move", &move, err));
     TRY(json_get_object(root, "disk", &disk, err));
+    TRY(json_get_object(root, "disk_cpu", &cpu, err));
     TRY(json_f64(root, "error", out->error, 0.0, 10.0, &out->error, err));
     TRY(json_f64(root, "op_seconds", out->op_seconds, 0.0, 1.0, &out->op_seconds, err));
     TRY(json_f64(disk, "cold", out->disk_cold, LEAST_RATE, MOST_RATE, &out->disk_cold, err));
     TRY(json_f64(disk, "warm", out->disk_warm, LEAST_RATE, MOST_RATE, &out->disk_warm, err));
     out->disk_first = out->disk_warm;
     TRY(json_f64(disk, "first", out->disk_first, LEAST_RATE, MOST_RATE, &out->disk_first, err));
+    TRY(json_f64(cpu, "cold", out->disk_warm, LEAST_RATE, MOST_RATE, &out->cpu_cold, err));
+    TRY(json_f64(cpu, "warm", out->disk_warm, LEAST_RATE, MOST_RATE, &out->cpu_warm, err));
+    TRY(json_f64(cpu, "first", out->disk_first, LEAST_RATE, MOST_RATE, &out->cpu_first, err));
     for (int i = 0; i < WORK_COUNT; i++) {
         if (i == WORK_ATTENTION_NARROW) out->work[i] = out->work[WORK_ATTENTION];
         TRY(read_curve(work, work_name((WorkClass)i), &out->work[i], err));
