@@ -74,8 +74,19 @@ static inline void birefnet_file_write_values(SafetensorsWriter *w, const Birefn
     }
 }
 
-/* A folder with the weights; with `prefix` before every name; `cut` > 0: without the last ones. */
-static inline const char *birefnet_file_write(const char *prefix, int cut)
+/* The last layer, before the sigmoid, times `by`, a power of two. */
+static inline void birefnet_file_sharpen(BirefnetFile *t, float by)
+{
+    for (int32_t i = 0; i < t->n; i++)
+        if (strncmp(t->name[i], "decoder.conv_out1.0.", 20) == 0) {
+            t->mean[i] *= by;
+            t->width[i] *= by;
+        }
+}
+
+/* A folder with the weights; with `prefix` before every name; `cut` > 0: without the last ones; with
+ * edges `sharp` times as steep. */
+static inline const char *birefnet_file_make(const char *prefix, int cut, float sharp)
 {
     static BirefnetFile t;
     static char folder[500];
@@ -85,11 +96,13 @@ static inline const char *birefnet_file_write(const char *prefix, int cut)
     SafetensorsWriter *w = NULL;
     birefnet_file_read_list(&t);
     t.n -= cut;
+    birefnet_file_sharpen(&t, sharp);
     for (int32_t i = 0; i < t.n && *prefix; i++) {
         (void)snprintf(with, sizeof with, "%.8s%.118s", prefix, t.name[i]);
         memcpy(t.name[i], with, sizeof with);
     }
-    (void)snprintf(folder, sizeof folder, "%s/birefnet%.8s%d", test_scratch(), prefix, cut);
+    (void)snprintf(folder, sizeof folder, "%s/birefnet%.8s%d_%.0f", test_scratch(), prefix, cut,
+                   (double)sharp);
     (void)mkdir(folder, 0700);
     (void)snprintf(path, sizeof path, "%s/config.json", folder);
     FILE *f = fopen(path, "w");
@@ -101,6 +114,11 @@ static inline const char *birefnet_file_write(const char *prefix, int cut)
     safetensors_close(w);
     heap_free(heap);
     return folder;
+}
+
+static inline const char *birefnet_file_write(const char *prefix, int cut)
+{
+    return birefnet_file_make(prefix, cut, 1.0f);
 }
 
 #endif
