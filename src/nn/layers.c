@@ -55,6 +55,30 @@ Tensor nn_linear_pair(Run *r, Tensor x, Tensor z, const Linear *l, Activation ac
     return y;
 }
 
+Tensor nn_conv_add(Run *r, Tensor x, const Conv *c, const ConvGeometry *g, Tensor y)
+{
+    const ConvGeometry point = { .kt = 1,
+                                 .kh = 1,
+                                 .kw = 1,
+                                 .stride_t = 1,
+                                 .stride = 1,
+                                 .upsample = 1,
+                                 .groups = 1,
+                                 .image_h = g->image_h,
+                                 .image_w = g->image_w };
+    y = tensor_exists(y) ? op_conv_add(r, x, NULL, 0, c->weight, c->bias, g, y)
+                         : op_conv(r, x, NULL, 0, c->weight, c->bias, g);
+    for (const LowRank *a = c->lora; a; a = a->next) {
+        if (!a->down) {
+            y = op_conv_add(r, x, NULL, 0, a->up, a->bias, g, y);
+            continue;
+        }
+        const Tensor h = op_conv(r, x, NULL, 0, a->down, NULL, g); /* [F, H, W, r] */
+        y = op_conv_add(r, h, NULL, 0, a->up, a->bias, &point, y);
+    }
+    return y;
+}
+
 Tensor nn_conv2d(Run *r, Tensor x, const Conv *c, int pad, int upsample)
 {
     const ConvGeometry g = { .kt = 1,
@@ -68,17 +92,5 @@ Tensor nn_conv2d(Run *r, Tensor x, const Conv *c, int pad, int upsample)
                              .right = pad,
                              .upsample = upsample,
                              .groups = 1 };
-    Tensor y = op_conv(r, x, NULL, 0, c->weight, c->bias, &g);
-    for (const LowRank *a = c->lora; a; a = a->next) {
-        if (!a->down) {
-            y = op_conv_add(r, x, NULL, 0, a->up, a->bias, &g, y);
-            continue;
-        }
-        const ConvGeometry point = {
-            .kt = 1, .kh = 1, .kw = 1, .stride_t = 1, .stride = 1, .upsample = 1, .groups = 1
-        };
-        const Tensor h = op_conv(r, x, NULL, 0, a->down, NULL, &g); /* [F, H, W, r] */
-        y = op_conv_add(r, h, NULL, 0, a->up, a->bias, &point, y);
-    }
-    return y;
+    return nn_conv_add(r, x, c, &g, NO_TENSOR);
 }

@@ -23,6 +23,8 @@ static inline Tensor nn_linear(Run *r, Tensor x, const Linear *l)
 Tensor nn_linear_part(Run *r, Tensor x, const Linear *l, int64_t first, int64_t count);
 /** nn_linear_act of two tensors side by side (op_linear_pair). */
 Tensor nn_linear_pair(Run *r, Tensor x, Tensor z, const Linear *l, Activation act);
+/** y + conv(x) of frames alone, LoRA changes included; y: NO_TENSOR for none. */
+Tensor nn_conv_add(Run *r, Tensor x, const Conv *c, const ConvGeometry *g, Tensor y);
 /** 2-D convolution of every frame, zero padding `pad` all round. */
 Tensor nn_conv2d(Run *r, Tensor x, const Conv *c, int pad, int upsample);
 

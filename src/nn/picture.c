@@ -92,7 +92,7 @@ static Tensor skip_rows(Run *r, const PictureLayer *l, int64_t y0, int64_t y1)
     int64_t first, end;
     const PictureLayer point = { .x = l->skip, .conv = l->shortcut };
     const ConvGeometry g = band_geometry(&point, y0, y1, &first, &end);
-    return op_conv(r, rows, NULL, 0, l->shortcut->weight, l->shortcut->bias, &g);
+    return nn_conv_add(r, rows, l->shortcut, &g, NO_TENSOR);
 }
 
 static Tensor layer_rows(Run *r, const PictureLayer *l, int64_t y0, int64_t y1)
@@ -103,7 +103,7 @@ static Tensor layer_rows(Run *r, const PictureLayer *l, int64_t y0, int64_t y1)
     Tensor rows = picture_rows(r, l->x, first, end);
     if (l->norm)
         rows = op_group_norm(r, rows, l->moments, l->norm->weight, l->norm->bias, l->eps, ACT_SILU);
-    rows = op_conv_add(r, rows, NULL, 0, l->conv->weight, l->conv->bias, &g, skip);
+    rows = nn_conv_add(r, rows, l->conv, &g, skip);
     if (l->has_shift) rows = op_add(r, rows, l->shift);
     return l->after == ACT_NONE ? rows : op_activation(r, rows, l->after);
 }

@@ -102,7 +102,7 @@ typedef struct Linear {
 typedef struct Conv {
     const Weight *weight, *bias;
     int kt, kh, kw;
-    const LowRank *lora; /**< NULL: none; heeded by nn_conv2d */
+    const LowRank *lora; /**< NULL: none; heeded by nn_conv_add and what is made of it */
 } Conv;
 
 /** `model` is a static string for unit names and messages. */

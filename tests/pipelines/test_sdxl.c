@@ -22,6 +22,36 @@ TEST(sdxl, a_controlnet_and_an_ancestral_scheduler)
     picture_check_task(CONTROL, "txt2img", STEP_BYTES);
 }
 
+/* One change of UNet and text encoders, spelt in three ways; without alpha it counts twice. */
+TEST(sdxl, lora_in_every_spelling_is_what_diffusers_draws)
+{
+    static const struct {
+        const char *file, *strength;
+        bool on_device;
+    } ROWS[] = { { "lora_kohya.safetensors", "0.8", false },
+                 { "lora_original.safetensors", "0.8", true },
+                 { "lora_peft.safetensors", "0.4", false } };
+    SnugError err = { { 0 } };
+    for (size_t i = 0; i < COUNT(ROWS); i++) {
+        char option[600];
+        SnugEngine *engine = request_engine(
+            (SnugEngineOptions){ .ram_bytes = GIB,
+                                 .threads = 1 + (int)(i % 2),
+                                 .vram_bytes = ROWS[i].on_device ? 2 * MIB : 0,
+                                 .device = ROWS[i].on_device ? "sim:64MiB,4GB/s" : NULL });
+        SnugJob *job = picture_job(engine, BASE, "txt2img");
+        (void)snprintf(option, sizeof option, "%s:%s", picture_file(BASE, ROWS[i].file),
+                       ROWS[i].strength);
+        request_option(job, "lora", option);
+        request_option(job, "strict-lora", "true");
+        request_option(job, "output", request_scratch("lora.png"));
+        REQUIRE_OK(request_run(job, NULL, &err), &err);
+        picture_check_array(BASE, "lora.npy", "lora");
+        snug_job_free(job);
+        snug_engine_close(engine);
+    }
+}
+
 TEST(sdxl, files_say_how_they_were_made)
 {
     SnugError err = { { 0 } };

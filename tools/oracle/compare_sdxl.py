@@ -10,7 +10,11 @@ import random
 
 import numpy as np
 
+import torch
+from safetensors.torch import load_file, save_file
+
 import cases
+import sdxl_lora
 import tiny_sdxl
 from compare_pipeline import NEGATIVES, draw_prompt
 from golden import save_json
@@ -101,6 +105,7 @@ def draw_plan(kind, seed):
         picture=rng.choice([None, (rng.randrange(9, 200), rng.randrange(9, 200))]),
         stored=rng.choice(["float32", "float32", "float16", "bfloat16"]),
         request=draw_request(rng),
+        lora=rng.choice([None, *((kind, rng.choice([1.0, 0.6, -0.4])) for kind in sdxl_lora.KINDS)]),
     )
     plan["unet"]["block_out_channels"] = tuple(c * plan["unet"]["norm_num_groups"] // 2 for c in plan["unet"]["block_out_channels"])
     return plan
@@ -115,10 +120,27 @@ def command(args, plan, folder):
     line += ["--seed", str(plan["seed"]), "--batch", str(q["batch"]), "--eta", str(q["eta"])]
     if plan["task"] != "txt2img":
         line += ["--image", os.path.join(folder, "image.png"), "--strength", str(q["strength"])]
+    if plan["lora"]:
+        line += ["--lora", os.path.join(folder, "lora.safetensors") + f":{plan['lora'][1]}", "--strict-lora"]
     if plan["control"]:
         line += ["--control-image", os.path.join(folder, "control.png"), "--control-scale", str(q["control_scale"])]
         line += ["--control-start", str(q["control_start"]), "--control-end", str(q["control_end"])]
     return line
+
+
+def draw_lora(plan, model, path):
+    """Write the LoRA file of the plan; what it changes."""
+    if not plan["lora"]:
+        return None
+    parts = {}
+    for component in sdxl_lora.PARTS:
+        name = "diffusion_pytorch_model" if component == "unet" else "model"
+        tensors = load_file(os.path.join(model, component, name + ".safetensors"))
+        parts[component] = {k: v.float() for k, v in tensors.items()}
+    kind, strength = plan["lora"]
+    file, changes = sdxl_lora.draw(parts, tiny_sdxl.unet_config(plan), kind, plan["seed"])
+    save_file(file, path)
+    return {component: {k: strength * v for k, v in tensors.items()} for component, tensors in changes.items()}
 
 
 def expect(plan, folder):
@@ -130,7 +152,9 @@ def expect(plan, folder):
     if control:
         control.save(os.path.join(folder, "control.png"))
     save_json(os.path.join(folder, "plan.json"), plan)
-    want = tiny_sdxl.draw(plan, model, picture, control)
+    with torch.no_grad():
+        changes = draw_lora(plan, model, os.path.join(folder, "lora.safetensors"))
+        want = tiny_sdxl.draw(plan, model, picture, control, changes)
     np.save(os.path.join(folder, "pictures.npy"), want)
     return want
 
@@ -146,6 +170,7 @@ def compare(args, kind, seed, folder):
         return cases.judge_pictures(want, cases.run_snug(args, line, folder, ".png", lambda at: cases.read_pictures(at, n)))
 
     words = f"{size}, {plan['scheduler'][0]}, unet {u['block_out_channels']}, {plan['stored']}"
+    words += f", LoRA {' '.join(map(str, plan['lora']))}" if plan["lora"] else ""
     return cases.compare(f"{kind} seed {seed}", words, judge)
 
 

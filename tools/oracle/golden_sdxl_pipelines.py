@@ -1,10 +1,14 @@
 """SDXL pipelines: tests/golden/sdxl_pipelines/<model>/: a folder of diffusers, <case>.json what is asked, <case>.npy
-pictures u8 [n, H, W, 3], picture.png, control.png."""
+pictures u8 [n, H, W, 3], picture.png, control.png. base/lora_<spelling>.safetensors: one change, of which 0.8 (0.4 where
+no alpha halves it) makes lora.npy out of txt2img."""
 
 import os
 
 import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
 
+import sdxl_lora
 import tiny_sdxl
 from golden import save_json
 
@@ -55,6 +59,24 @@ def make_model(folder, plan, cases):
         save_json(os.path.join(folder, task + ".json"), dict(asked["request"], pipeline=task, seed=plan["seed"]))
 
 
+def make_lora(folder):
+    """The files are bf16, so the change is what bf16 leaves of it."""
+    plan, cases = MODELS["base"]
+    asked = dict(plan, task="txt2img", request=dict(REQUEST, **cases["txt2img"]))
+    parts = {}
+    for component in sdxl_lora.PARTS:
+        found = "diffusion_pytorch_model" if component == "unet" else "model"
+        tensors = load_file(os.path.join(folder, component, found + ".safetensors"))
+        parts[component] = {k: v.float() for k, v in tensors.items()}
+    for kind in sdxl_lora.KINDS:
+        file, changes = sdxl_lora.draw(parts, tiny_sdxl.unet_config(plan), kind, plan["seed"] + 50, rank=2, stored=torch.bfloat16)
+        save_file(file, os.path.join(folder, f"lora_{kind}.safetensors"))
+    changes = {component: {k: 0.4 * v for k, v in tensors.items()} for component, tensors in changes.items()}
+    np.save(os.path.join(folder, "lora.npy"), tiny_sdxl.draw(asked, folder, None, None, changes))
+
+
 def make(folder):
     for name, (plan, cases) in MODELS.items():
         make_model(os.path.join(folder, name), plan, cases)
+    with torch.no_grad():
+        make_lora(os.path.join(folder, "base"))

@@ -138,9 +138,14 @@ def arguments(plan, picture, control, index):
     return given
 
 
-def draw(plan, folder, picture, control):
-    """Pictures u8 [n, H, W, 3] as the saved pipeline draws them in f32, one generator each."""
+def draw(plan, folder, picture, control, changes=None):
+    """Pictures u8 [n, H, W, 3] as the saved pipeline draws them in f32, one generator each; `changes` of weights,
+    {component: {name: tensor}}, are added first."""
     pipe = CLASSES[plan["task"], plan["control"]].from_pretrained(folder, torch_dtype=torch.float32)
+    for component, tensors in (changes or {}).items():
+        weights = getattr(pipe, component).state_dict()
+        for name, change in tensors.items():
+            weights[name].add_(change)
     pipe.set_progress_bar_config(disable=True)
     n = plan["request"]["batch"]
     return np.stack([np.asarray(pipe(**arguments(plan, picture, control, k)).images[0]) for k in range(n)])
