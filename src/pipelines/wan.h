@@ -104,6 +104,8 @@ SNUG_MUST_USE SnugStatus wan_networks_bind(WanJob *job, WanRole role, SnugError 
 SNUG_MUST_USE SnugStatus wan_networks_variant(WanJob *job, SnugError *err);
 /** Fill job->settings (wan_settings.c). */
 SNUG_MUST_USE SnugStatus wan_settings_read(WanJob *job, SnugError *err);
+/** The model folder's own settings, snug.json, for json_close; *out is NULL where there are none. */
+SNUG_MUST_USE SnugStatus wan_settings_open(const WanJob *job, JsonDoc **out, SnugError *err);
 /** The scheduler for a video of job's size. */
 SNUG_MUST_USE SnugStatus wan_settings_scheduler(const WanJob *job, SchedulerConfig *out,
                                                 SnugError *err);

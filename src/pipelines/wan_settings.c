@@ -33,15 +33,22 @@ static SnugStatus read_numbers(WanSettings *s, Json root, SnugError *err)
     return json_f64(root, "guidance_low", low, 0, 100, &s->guidance_low, err);
 }
 
-static SnugStatus read_folder(WanJob *j, SnugError *err)
+SnugStatus wan_settings_open(const WanJob *j, JsonDoc **out, SnugError *err)
 {
     const char *folder = j->request->paths.model;
+    *out = NULL;
     if (!folder || file_type(folder) != FILE_DIRECTORY) return SNUG_OK;
     const char *path = file_join(j->context->arena, folder, "snug.json");
     if (!path) return error_set(err, SNUG_ERR_MEMORY, "no memory for a path");
     if (file_type(path) != FILE_REGULAR) return SNUG_OK;
-    JsonDoc *doc = NULL;
-    TRY(json_open(&doc, j->context->heap, path, err));
+    return json_open(out, j->context->heap, path, err);
+}
+
+static SnugStatus read_folder(WanJob *j, SnugError *err)
+{
+    JsonDoc *doc;
+    TRY(wan_settings_open(j, &doc, err));
+    if (!doc) return SNUG_OK;
     const SnugStatus status = read_numbers(&j->settings, json_root(doc), err);
     json_close(doc);
     return status;

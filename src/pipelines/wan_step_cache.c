@@ -88,14 +88,10 @@ static SnugStatus read_own(TeaCache *out, bool *found, Json root, SnugError *err
 /* A folder's own fit: "teacache", and perhaps "teacache_threshold", in its snug.json. */
 static SnugStatus read_folder(const WanJob *j, TeaCache *out, bool *found, SnugError *err)
 {
-    const char *folder = j->request->paths.model;
+    JsonDoc *doc;
     *found = false;
-    if (!folder || file_type(folder) != FILE_DIRECTORY) return SNUG_OK;
-    const char *path = file_join(j->context->arena, folder, "snug.json");
-    if (!path) return error_set(err, SNUG_ERR_MEMORY, "no memory for a path");
-    if (file_type(path) != FILE_REGULAR) return SNUG_OK;
-    JsonDoc *doc = NULL;
-    TRY(json_open(&doc, j->context->heap, path, err));
+    TRY(wan_settings_open(j, &doc, err));
+    if (!doc) return SNUG_OK;
     const SnugStatus status = read_own(out, found, json_root(doc), err);
     json_close(doc);
     return status;
