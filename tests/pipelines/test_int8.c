@@ -36,16 +36,6 @@ static void run(const char *name, const Way *way, const char *frames)
     snug_engine_close(engine);
 }
 
-static bool same_bytes(const char *a, const char *b)
-{
-    size_t n, m;
-    char *x = request_bytes(a, &n), *y = request_bytes(b, &m);
-    const bool same = n == m && memcmp(x, y, n) == 0;
-    free(x);
-    free(y);
-    return same;
-}
-
 static double difference(const char *a_path, const char *b_path)
 {
     Heap *heap = heap_create();
@@ -86,7 +76,7 @@ TEST(int8, frames_are_near_those_in_f32_and_the_same_on_every_way)
         CHECK(rms > 0 && rms < 0.02);
         for (size_t w = 0; w < COUNT(WAYS); w++) {
             run(NAMES[i], &WAYS[w], other);
-            CHECK(same_bytes(base, other));
+            CHECK(request_same(base, other));
         }
     }
 }
