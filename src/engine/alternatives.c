@@ -45,11 +45,13 @@ static bool fits(SnugPlan *plan, const LayoutRoom *room)
     RunKnobs knobs[LAYOUT_MAX_CANDIDATES], way[LAYOUT_MAX_WAYS];
     SnugError ignored;
     const int n = layout_candidates(plan->job, knobs), n_ways = layout_vae_ways(plan->job, way);
+    const RunKnobs *tried[] = { &knobs[0],
+                                &knobs[n - 1] }; /* the one planned soonest, the smallest */
     for (int i = n_ways; i-- > 0;) {
         if (way[i].band_rows > way[n_ways - 1].band_rows || (n_ways > 1 && !way[i].band_rows))
             continue;
-        for (int k = 0; k<n; k += n - 1> 0 ? n - 1 : 1) {
-            const RunKnobs least = layout_on_way(knobs[k], &way[i]);
+        for (int k = 0; k < (n > 1 ? 2 : 1); k++) {
+            const RunKnobs least = layout_on_way(*tried[k], &way[i]);
             size_t others;
             if (need(plan, &least, &others) <= room->device_bytes)
                 return !plan->job->engine->device.memory || /* host memory has its own limit */
