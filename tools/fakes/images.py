@@ -4,7 +4,7 @@ A row may end with its parts, [(key, shape)]: its values are theirs one after th
 matrices hold the same values as those that keep them apart.
 """
 
-from .networks import Tensors
+from .networks import Tensors, clip_layers
 
 # ---- FLUX.1 ---------------------------------------------------------------------------------------------------------
 
@@ -236,17 +236,10 @@ def controlnet(cfg):
 def clip_text(cfg):
     """CLIPTextModel, with a projection where the class has one; names as published files have them."""
     t = Tensors()
-    dim, ffn = cfg["hidden_size"], cfg["intermediate_size"]
+    dim = cfg["hidden_size"]
     t.at("text_model.embeddings").add("token_embedding.weight", (cfg["vocab_size"], dim), 0.0, 0.5)
     t.add("position_embedding.weight", (cfg["max_position_embeddings"], dim), 0.0, 0.1)
-    for i in range(cfg["num_hidden_layers"]):
-        t.at(f"text_model.encoder.layers.{i}")
-        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            t.linear("self_attn." + name, dim, dim)
-        t.norm("layer_norm1", dim, bias=True)
-        t.linear("mlp.fc1", dim, ffn)
-        t.linear("mlp.fc2", ffn, dim)
-        t.norm("layer_norm2", dim, bias=True)
+    clip_layers(t, "text_model", cfg)
     t.at("text_model").norm("final_layer_norm", dim, bias=True)
     if "Projection" in cfg["architectures"][0]:
         t.at("").linear("text_projection", dim, cfg["projection_dim"], bias=False)

@@ -216,21 +216,27 @@ def wan_vae(cfg):
 # ---- CLIP vision tower ----------------------------------------------------------------------------------------------
 
 
-def clip_vision(cfg):
-    """CLIPVisionModel, with the prefix that published files carry."""
-    t = Tensors()
-    dim, ffn, patch = cfg["hidden_size"], cfg["intermediate_size"], cfg["patch_size"]
-    t.at("vision_model.embeddings").add("class_embedding", (dim,), 0.0, 0.1)
-    t.conv("patch_embedding", cfg.get("num_channels", 3), dim, patch, patch, bias=False)
-    t.add("position_embedding.weight", ((cfg["image_size"] // patch) ** 2 + 1, dim), 0.0, 0.1)
-    t.at("vision_model").norm("pre_layrnorm", dim, bias=True)
+def clip_layers(t, prefix, cfg):
+    """The encoder's layers, the same for pictures and texts."""
+    dim, ffn = cfg["hidden_size"], cfg["intermediate_size"]
     for i in range(cfg["num_hidden_layers"]):
-        t.at(f"vision_model.encoder.layers.{i}")
+        t.at(f"{prefix}.encoder.layers.{i}")
         for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
             t.linear("self_attn." + name, dim, dim)
         t.norm("layer_norm1", dim, bias=True)
         t.linear("mlp.fc1", dim, ffn)
         t.linear("mlp.fc2", ffn, dim)
         t.norm("layer_norm2", dim, bias=True)
+
+
+def clip_vision(cfg):
+    """CLIPVisionModel, with the prefix that published files carry."""
+    t = Tensors()
+    dim, patch = cfg["hidden_size"], cfg["patch_size"]
+    t.at("vision_model.embeddings").add("class_embedding", (dim,), 0.0, 0.1)
+    t.conv("patch_embedding", cfg.get("num_channels", 3), dim, patch, patch, bias=False)
+    t.add("position_embedding.weight", ((cfg["image_size"] // patch) ** 2 + 1, dim), 0.0, 0.1)
+    t.at("vision_model").norm("pre_layrnorm", dim, bias=True)
+    clip_layers(t, "vision_model", cfg)
     t.at("vision_model").norm("post_layernorm", dim, bias=True)
     return t.rows
