@@ -6,5 +6,7 @@
 
 double now_seconds(void);
 int64_t now_ns(void);
+/** Processor time that the calling thread has taken. */
+double now_thread_seconds(void);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -39,26 +38,18 @@ static SnugStatus write_blocks(Measure *m, const char *path, int blocks, SnugErr
     return status;
 }
 
-/* Processor time of this thread. */
-static double cpu_seconds(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* As the loader reads: blocks one after the other, each looked through once if `check`. */
 static SnugStatus read_all(const File *file, unsigned char *to, bool check, double *rate,
                            double *cpu_rate, SnugError *err)
 {
     const size_t bytes = file_bytes(file);
-    const double begin = now_seconds(), cpu_begin = cpu_seconds();
+    const double begin = now_seconds(), cpu_begin = now_thread_seconds();
     for (size_t at = 0; at < bytes; at += BLOCK_BYTES) {
         const size_t n = bytes - at < BLOCK_BYTES ? bytes - at : BLOCK_BYTES;
         TRY(file_pread_all(file, at, to + at, n, err));
         if (check) (void)finite_find(DT_BF16, to + at, n & ~(size_t)1);
     }
-    const double took = now_seconds() - begin, cpu = cpu_seconds() - cpu_begin;
+    const double took = now_seconds() - begin, cpu = now_thread_seconds() - cpu_begin;
     *rate = (double)bytes / (took > 1e-6 ? took : 1e-6);
     *cpu_rate = (double)bytes / (cpu > 1e-6 ? cpu : 1e-6);
     return SNUG_OK;
