@@ -3,9 +3,7 @@
 
 static bool gives_up(const SnugJob *job, const SnugPlan *plan, int phase)
 {
-    const PlanConstraints *c = &job->constraints;
-    const PlanUnload rule = c->phase[phase] != UNLOAD_FREE ? c->phase[phase] : c->unload;
-    return rule == UNLOAD_ALWAYS && !plan->schedule.loads.holds;
+    return plan_unload_of(&job->constraints, phase) == UNLOAD_ALWAYS && !plan->schedule.loads.holds;
 }
 
 /* The last use of the network that moved most in [begin, end]; -1: none was used. */

@@ -54,4 +54,10 @@ typedef struct PlanConstraints {
                         everything fits at once */
 } PlanConstraints;
 
+/** What becomes of weights at the end of a phase: its own rule, or that of the request. */
+static inline PlanUnload plan_unload_of(const PlanConstraints *c, int phase)
+{
+    return c->phase[phase] != UNLOAD_FREE ? c->phase[phase] : c->unload;
+}
+
 #endif

@@ -131,11 +131,6 @@ static int phase_of(const ResidencyTask *task, int32_t stage)
     return phase > 0 && phase < PLAN_PHASES ? phase : 0;
 }
 
-static PlanUnload rule_of(const PlanConstraints *c, int phase)
-{
-    return c->phase[phase] != UNLOAD_FREE ? c->phase[phase] : c->unload;
-}
-
 /* What a phase used goes with its end, and what the next one needs comes no sooner. */
 static void end_phase(Work *w, int phase, int32_t index)
 {
@@ -154,7 +149,7 @@ static void unload(Work *w, int32_t index)
     const PlanConstraints *c = w->task->constraints;
     if (!c || index == 0) return;
     const int before = phase_of(w->task, index - 1);
-    const PlanUnload rule = rule_of(c, before);
+    const PlanUnload rule = plan_unload_of(c, before);
     if (rule == UNLOAD_ALWAYS && before) {
         if (before != phase_of(w->task, index)) end_phase(w, before, index);
         return;
@@ -376,7 +371,8 @@ static bool keeps_phases(Work *w, const PlanConstraints *c)
     if (!n || !given_up) return false;
     for (int32_t s = 0; s < w->uses->n_stages; s++)
         for (int32_t i = w->uses->stage_first[s]; i < w->uses->stage_first[s + 1]; i++)
-            given_up[w->uses->list[i].unit] |= rule_of(c, phase_of(w->task, s)) != UNLOAD_NEVER;
+            given_up[w->uses->list[i].unit] |=
+                plan_unload_of(c, phase_of(w->task, s)) != UNLOAD_NEVER;
     for (int32_t i = 0; i < w->out->n_loads; i++)
         if (++n[w->out->loads[i].unit] > 1 && !given_up[w->out->loads[i].unit]) return false;
     return true;
@@ -486,7 +482,7 @@ static bool holds_all(const ResidencyTask *task)
     const PlanConstraints *c = task->constraints;
     bool holds = c && c->unload == UNLOAD_NEVER;
     for (int32_t s = 0; holds && s < task->uses->n_stages; s++)
-        holds = rule_of(c, phase_of(task, s)) == UNLOAD_NEVER;
+        holds = plan_unload_of(c, phase_of(task, s)) == UNLOAD_NEVER;
     return holds;
 }
 
