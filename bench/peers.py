@@ -7,11 +7,11 @@
 
 Every figure is the median of --repeat runs, peak memory the greatest. Each run is a process of its own, its memory read
 from outside. PyTorch and stable-diffusion.cpp time a call after their weights are loaded, PyTorch after a call that warms
-it up, in the better of two memory formats where there are convolutions; snug's figure is its whole stage, with all
-reading of weights that it waits for and with what is computed once for all steps. PyTorch computes in float32 and
-stable-diffusion.cpp is built with ggml's faster matrix products and tried with and without the options that may make it
-faster: the best counts. Files lie in the page cache for all. Whole requests are timed from outside, from the start of the
-process to the finished video.
+it up, in the better of two memory formats where there are convolutions. snug's figure for a transformer or UNet is the
+last of its steps with a share of what is computed once for all steps; elsewhere it is the whole stage, with all reading
+of weights that it waits for. PyTorch computes in float32 and stable-diffusion.cpp is built with ggml's faster matrix
+products and tried with and without the options that may make it faster: the best counts. Files lie in the page cache for
+all. Whole requests are timed from outside, from the start of the process to the finished video.
 
 Results are kept in --results as they come: an interrupted run loses nothing, rows that are not measured again are taken
 from there, as far as the same processor and as many threads made them, and docs/PERF.md and docs/peers.svg are written
@@ -275,7 +275,10 @@ def run_snug(args, work):
         return Result(done.seconds, done, gflop=plan["gflop"])
     chosen = [i for i, stage in enumerate(plan["stages"]) if stage["name"] in work.stages]
     share = work.steps if "denoise" in work.stages else 1
-    seconds = sum(measured["stages"][i]["seconds"] for i in chosen) / share
+    seconds = sum(
+        stage["last_step_seconds"] if stage["name"] == "denoise" else stage["seconds"] / share
+        for stage in (measured["stages"][i] for i in chosen)
+    )
     return Result(seconds, done, gflop=sum(plan["stages"][i]["gflop"] for i in chosen) / share)
 
 

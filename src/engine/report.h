@@ -9,7 +9,9 @@
 /** Measured per stage. */
 typedef struct StageMemory {
     double begin_seconds, seconds;
-    size_t rss_bytes; /**< resident at its end */
+    double
+        last_step_seconds; /**< its last step, with weights that stay already there; 0: no steps */
+    size_t rss_bytes;      /**< resident at its end */
 } StageMemory;
 
 /** What the plan foresaw at the operations of one point of the timeline. */

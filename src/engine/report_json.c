@@ -18,10 +18,11 @@ static void add_measured(TextBuilder *b, const RunRecord *r)
     for (int32_t i = 0; i < r->plan->trace.n_stages; i++)
         text_addf(b,
                   "%s{\"name\":\"%s\",\"begin\":%.3f,\"seconds\":%.3f,\"planned_begin\":%.3f,"
-                  "\"planned_seconds\":%.3f,\"rss_bytes\":%zu}",
+                  "\"planned_seconds\":%.3f,\"last_step_seconds\":%.3f,\"rss_bytes\":%zu}",
                   i ? "," : "", r->plan->trace.stages[i].name, r->stages[i].begin_seconds,
                   r->stages[i].seconds, r->plan->verdict[i].begin_seconds,
-                  r->plan->schedule.loads.stages[i].seconds, r->stages[i].rss_bytes);
+                  r->plan->schedule.loads.stages[i].seconds, r->stages[i].last_step_seconds,
+                  r->stages[i].rss_bytes);
     text_addf(b, "]}");
 }
 

@@ -28,7 +28,7 @@ typedef struct Running {
     OutFile *report; /* NULL: none is asked for */
     Recorder *recorder;
     SnugEvent event; /* state carried from event to event */
-    double started, last_event;
+    double started, last_event, step_began;
     StageMemory *stages; /* [n_stages] measured */
     int32_t stage;
     size_t rss_before_bytes; /* when nothing of the slab was touched */
@@ -139,7 +139,9 @@ static void leave_stage(Running *run)
 {
     if (run->stage < 0 || run->stage >= run->plan->trace.n_stages) return;
     StageMemory *s = &run->stages[run->stage];
-    s->seconds = now_seconds() - run->started - s->begin_seconds;
+    const double now = now_seconds() - run->started;
+    s->seconds = now - s->begin_seconds;
+    s->last_step_seconds = run->event.n_steps ? now - run->step_began : 0.0;
     s->rss_bytes = recorder_rss(run->recorder);
 }
 
@@ -181,6 +183,7 @@ static SnugStatus on_note(void *owner, RunNote note, const char *text, int index
     } else if (note == RUN_STEP) {
         run->event.step = index + 1;
         run->event.n_steps = count;
+        run->step_began = now_seconds() - run->started;
         emit(run, SNUG_EVENT_PROGRESS, NULL);
     } else if (now_seconds() - run->started - run->last_event > 0.5)
         emit(run, SNUG_EVENT_PROGRESS, NULL);

@@ -27,9 +27,11 @@ MachineProfile profile_default(int threads)
                          .error = DEFAULT_ERROR_PERCENT / 100.0 };
     for (int i = 0; i < WORK_COUNT; i++)
         p.work[i] = flat(flops);
-    /* Few rows are limited by reading the weights, 4 bytes for 2 FLOPs a row. */
+    /* Few rows are limited by reading the weights, 4 bytes for 2 FLOPs a row, and by widening them. */
     p.work[WORK_GEMM] =
-        (ProfileCurve){ .n = 3, .size = { 1, 16, 64 }, .rate = { flops / 20, flops / 2, flops } };
+        (ProfileCurve){ .n = 5,
+                        .size = { 1, 16, 64, 256, 1024 },
+                        .rate = { flops / 20, flops / 2, 0.8 * flops, 0.95 * flops, flops } };
     p.work[WORK_GEMM_NARROW] = p.work[WORK_GEMM];
     const double bytes = THREAD_BYTES * threads;
     for (int i = 0; i < OP_COUNT; i++)
