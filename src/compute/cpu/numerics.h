@@ -17,7 +17,7 @@ enum {
     ATTENTION_BK = 256, /**< keys per step of the streaming softmax, from key 0 */
     CONV_ROW_TERMS = 384, /**< from this many terms a row of convolution taps is a chain (conv.h) */
     CONV_WINOGRAD_CHANNELS = 32, /**< 3x3 with as many inputs and outputs, and as many tiles of */
-    CONV_WINOGRAD_TILES = 64,    /**< 4x4 in the whole image, is computed by F(4x4, 3x3) */
+    CONV_WINOGRAD_TILES = 16,    /**< 4x4 in the whole image, is computed by F(4x4, 3x3) */
     ROW_PARTIALS = 16            /**< partial sums of a row reduction */
 };
 
