@@ -13,9 +13,9 @@ of weights that it waits for. PyTorch computes in float32 and stable-diffusion.c
 products and tried with and without the options that may make it faster: the best counts. Files lie in the page cache for
 all. Whole requests are timed from outside, from the start of the process to the finished video.
 
-Results are kept in --results as they come: an interrupted run loses nothing, rows that are not measured again are taken
-from there, as far as the same processor and as many threads made them, and docs/PERF.md and docs/peers.svg are written
-from all of them.
+Results are kept in --results as they come: an interrupted run loses nothing and goes on with --add; rows that are not
+measured again are taken from there, as far as the same processor and as many threads made them, and docs/PERF.md and
+docs/peers.svg are written from all of them.
 """
 
 import argparse
@@ -293,27 +293,30 @@ class Kept:
 
     def __init__(self, path, machine):
         self.path, self.rows, self.machine = path, {}, machine
+        self.variants = {}  # of stable-diffusion.cpp, by row
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
                 kept = json.load(file)
             if kept.get("machine") == machine:
-                self.rows = kept["rows"]
+                self.rows, self.variants = kept["rows"], kept.get("variants", {})
 
     def forget(self, work):
         self.rows.pop(work.name, None)
+        self.variants.pop(work.name, None)
 
     def add(self, work, system, result):
         figures = {"seconds": result.seconds, "bytes": result.bytes, "why": result.why, "gflop": result.gflop}
         self.rows.setdefault(work.name, {}).setdefault(system, []).append(figures)
         os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
         with open(self.path + ".part", "w", encoding="utf-8") as file:
-            json.dump({"machine": self.machine, "rows": self.rows}, file, indent=1)
+            json.dump({"machine": self.machine, "rows": self.rows, "variants": self.variants}, file, indent=1)
         os.replace(self.path + ".part", self.path)
 
 
 def measure(args, kept, chosen):
     """Every system in turn, row by row, then the next round."""
-    for work in chosen:
+    args.variants = kept.variants
+    for work in chosen if args.repeat and not args.add else ():
         kept.forget(work)
     for i in range(args.repeat):
         for work in chosen:
@@ -365,7 +368,8 @@ def arguments():
     p.add_argument("--snug", default=os.path.join(ROOT, "build", "snug"))
     p.add_argument("--python", default=sys.executable, help="one that has the peers")
     p.add_argument("--rows", default=SMALL, metavar="NAME,...", help=f"small, large, all, or of: {', '.join(w.name for w in ROWS)}")
-    p.add_argument("--repeat", "--rounds", type=int, default=3, metavar="N")
+    p.add_argument("--repeat", type=int, default=3, metavar="N", help="0: only write what --results holds")
+    p.add_argument("--add", action="store_true", help="more rounds of rows that --results holds, instead of new ones")
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--without", default="", metavar="NAME,...", help="PyTorch or sd.cpp")
     p.add_argument("--birefnet", metavar="FOLDER", help="a checkout of github.com/ZhengPeng7/BiRefNet, whose module is not packaged")
@@ -380,9 +384,8 @@ def arguments():
 def main():
     args = arguments()
     chosen = choose(args.rows)
-    if args.repeat < 1:
-        raise SystemExit("peers: --repeat: at least 1")
-    args.variants = {}
+    if args.repeat < 0:
+        raise SystemExit("peers: --repeat: at least 0")
     own = None if args.scratch else tempfile.mkdtemp(prefix="snug-peers-")
     args.scratch = args.scratch or own
     os.makedirs(args.scratch, exist_ok=True)

@@ -35,6 +35,9 @@ class Peers(Case):
         self.assertEqual(len(self.kept()["sdxl-vae"]["snug"]), 2)
         self.assertIn("FLUX.1, one double", done.stdout)  # from the run before
         self.assertIn("Medians of 1 to 2", done.stdout)
+        self.peers("--rows", "sdxl-vae", "--repeat", "1", "--add")
+        self.assertEqual(len(self.kept()["sdxl-vae"]["snug"]), 3)
+        self.assertIn("SDXL VAE", self.peers("--repeat", "0").stdout)  # the table alone
 
     def test_videos_are_timed_to_the_file(self):
         self.peers("--rows", "whole,quarter,vae-2.1", "--repeat", "1")
@@ -44,7 +47,7 @@ class Peers(Case):
 
     def test_mistakes_are_told(self):
         self.assertIn("no row dit; there are: all, birefnet", self.peers("--rows", "dit", code=1).stderr)
-        self.assertIn("at least 1", self.peers("--repeat", "0", code=1).stderr)
+        self.assertIn("at least 0", self.peers("--repeat", "-1", code=1).stderr)
 
 
 if __name__ == "__main__":
