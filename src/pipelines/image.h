@@ -24,7 +24,7 @@ typedef struct ImageRequest {
     const char *prompt, *prompt_2, *negative, *image, *mask, *scheduler, *noise, *loras, *rng;
     const char *controlnet, *control_image;
     const Image *control_picture; /**< RGB, instead of control_image: no option, for pipelines */
-    bool strict_lora;
+    bool strict_lora, keep_unmasked;
     OptionSize size;
     int64_t steps, seed, batch, max_tokens;
     double guidance, strength, true_cfg, eta;
@@ -133,8 +133,9 @@ SNUG_MUST_USE SnugStatus image_noise_read(ImageJob *job, SnugError *err);
 
 /** run_stage under the job's name for it. */
 void image_stage(Run *r, const ImageJob *job, ImageStage stage);
-/** Hand out picture k [1, H, W, 3] in -1..1, to the job's taker or to the outside. */
-void image_frame(Run *r, const ImageJob *job, int k, Tensor frame);
+/** Hand out picture k [1, H, W, 3] in -1..1, to the job's taker or to the outside; with keep_unmasked the
+ *  given picture where the mask leaves it. */
+void image_frame(Run *r, ImageJob *job, int k, Tensor frame);
 /** The generator of picture k as context of noise_fill; values are [channels, ...] as drawn. */
 Noise image_noise(ImageJob *job, int k, int64_t channels);
 /** SNUG_ERR_ARG where noise of so many values would depend on the card. */

@@ -11,6 +11,7 @@ const Option IMAGE_OPTIONS[] = {
     { { "negative",     SNUG_OPTION_TEXT,  NULL, 0, 0, "TEXT", "what to avoid; FLUX heeds it only with --true-cfg above 1, SDXL with --guidance above 1" }, AT(negative) },
     { { "image",        SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "picture to begin from (img2img, inpaint): PNG, JPEG, WebP" }, AT(image) },
     { { "mask",         SNUG_OPTION_PATH,  NULL, 0, 0, "FILE", "inpaint: picture of the same size, white where to draw anew" }, AT(mask) },
+    { { "keep-unmasked", SNUG_OPTION_FLAG, "false", 0, 0, "", "inpaint: where the mask leaves the picture alone, its own pixels, not those that the VAE made of them" }, AT(keep_unmasked) },
     { { "size",         SNUG_OPTION_SIZE,  NULL, 8, 16384, "WxH", "size in pixels; the model's own, or the picture's, if not given" }, AT(size) },
     { { "batch",        SNUG_OPTION_INT,   "1",  1, IMAGE_MAX_BATCH, "N", "pictures to make, with seeds that count up" }, AT(batch) },
     { { "steps",        SNUG_OPTION_INT,   "-1", -1, 1000, "N", "denoising steps; -1: the model's own" }, AT(steps) },

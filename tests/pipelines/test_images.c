@@ -3,8 +3,10 @@
  * instruction set, and what the files say about themselves. */
 #include "pipelines/pictures.h"
 
+#include <string.h>
 #include <unistd.h>
 
+#include "media/png.h"
 #include "media/png_text.h"
 
 enum { STEP_BYTES = 16 << 10 };
@@ -33,6 +35,72 @@ TEST(images, inpaint_is_what_diffusers_draws)
 TEST(images, fill_is_what_diffusers_draws)
 {
     picture_check_task(FILL, "inpaint", STEP_BYTES);
+}
+
+/* ---- what the mask leaves ------------------------------------------------------------------- */
+
+enum { SIDE = 48, BORDER = 21 }; /* columns before the border are drawn anew */
+
+static void write_noise(Heap *heap, const char *path)
+{
+    SnugError err = { { 0 } };
+    Image picture = { 0 };
+    REQUIRE_OK(image_init(&picture, heap, SIDE, SIDE, 3, &err), &err);
+    for (int i = 0; i < SIDE * SIDE * 3; i++)
+        picture.pixels[i] = (uint8_t)(i * 2654435761u >> 24);
+    REQUIRE_OK(png_write_file(path, heap, &picture, NULL, 0, &err), &err);
+    image_release(&picture);
+}
+
+static void write_mask(Heap *heap, const char *path)
+{
+    SnugError err = { { 0 } };
+    Image mask = { 0 };
+    REQUIRE_OK(image_init(&mask, heap, SIDE, SIDE, 1, &err), &err);
+    for (int i = 0; i < SIDE * SIDE; i++)
+        mask.pixels[i] = i % SIDE < BORDER ? 255 : 0;
+    REQUIRE_OK(png_write_file(path, heap, &mask, NULL, 0, &err), &err);
+    image_release(&mask);
+}
+
+static void inpaint_noise(const char *keep, const char *to, Heap *heap, Image *out)
+{
+    SnugError err = { { 0 } };
+    SnugEngine *engine = open_engine(2);
+    SnugJob *job = picture_job(engine, DEV, "inpaint");
+    request_option(job, "size", "48x48");
+    request_option(job, "batch", "1");
+    request_option(job, "image", request_scratch("noise.png"));
+    request_option(job, "mask", request_scratch("half.png"));
+    request_option(job, "keep-unmasked", keep);
+    request_option(job, "output", to);
+    REQUIRE_OK(request_run(job, NULL, &err), &err);
+    REQUIRE_OK(image_read_file(out, heap, to, 3, NULL, &err), &err);
+    snug_job_free(job);
+    snug_engine_close(engine);
+}
+
+TEST(images, inpaint_can_leave_what_the_mask_leaves)
+{
+    SnugError err = { { 0 } };
+    Heap *heap = heap_create();
+    Image given = { 0 }, plain = { 0 }, kept = { 0 };
+    int changed = 0;
+    write_noise(heap, request_scratch("noise.png"));
+    write_mask(heap, request_scratch("half.png"));
+    REQUIRE_OK(image_read_file(&given, heap, request_scratch("noise.png"), 3, NULL, &err), &err);
+    inpaint_noise("false", request_scratch("plain.png"), heap, &plain);
+    inpaint_noise("true", request_scratch("kept.png"), heap, &kept);
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        const Image *from = i % SIDE < BORDER ? &plain : &given;
+        CHECK(memcmp(kept.pixels + 3 * i, from->pixels + 3 * i, 3) == 0);
+        changed += memcmp(plain.pixels + 3 * i, given.pixels + 3 * i, 3) != 0;
+    }
+    CHECK(changed > SIDE * SIDE / 2); /* the VAE loses what was there */
+    image_release(&given);
+    image_release(&plain);
+    image_release(&kept);
+    heap_free(heap);
 }
 
 /* ---- other files, LoRA ---------------------------------------------------------------------- */
