@@ -187,10 +187,10 @@ static SnugStatus place_product(AdJob *j, SnugError *err)
 static void draw_background(Run *r, AdJob *j)
 {
     flux_embed(r, flux(j, AD_BACKGROUND));
-    flux_embed(r, flux(j, AD_PRODUCT));
+    if (j->injects) flux_embed(r, flux(j, AD_PRODUCT));
     flux_paint(r, flux(j, AD_BACKGROUND));
-    STEP(r, place_product(j, r->err));
-    flux_paint(r, flux(j, AD_PRODUCT));
+    if (j->injects) STEP(r, place_product(j, r->err));
+    if (j->injects) flux_paint(r, flux(j, AD_PRODUCT));
     if (j->last_step > 1) STEP(r, ad_save_step(j, "step1_result.png", &j->background, r->err));
 }
 
@@ -229,11 +229,10 @@ static void draw_composite(Run *r, AdJob *j)
 /* Results that go on; the last one goes out. */
 static void set_takers(AdJob *j)
 {
-    if (j->flux[AD_BACKGROUND]) {
-        j->flux[AD_BACKGROUND]->take = take_background;
-        j->flux[AD_BACKGROUND]->take_context = j;
-        j->flux[AD_PRODUCT]->take = j->last_step > 1 ? take_background : NULL;
-        j->flux[AD_PRODUCT]->take_context = j;
+    const AdFlux last = j->injects ? AD_PRODUCT : AD_BACKGROUND; /* of step 1 */
+    for (AdFlux i = AD_BACKGROUND; i <= last && j->flux[AD_BACKGROUND]; i++) {
+        j->flux[i]->take = i < last || j->last_step > 1 ? take_background : NULL;
+        j->flux[i]->take_context = j;
     }
     if (!j->text) return;
     j->text->take = take_letters;
@@ -255,10 +254,8 @@ static void ad_recipe(Run *r, void *self)
     if (j->text) image_seed(j->text);
     encode_prompts(r, j);
     keep_prompts(r, j);
-    if (j->first_step == 1) {
-        cut_out(r, j, "product: cut out", &j->product, &j->product_cut);
-        draw_background(r, j);
-    }
+    if (j->injects) cut_out(r, j, "product: cut out", &j->product, &j->product_cut);
+    if (j->first_step == 1) draw_background(r, j);
     run_phase(r, 2);
     if (j->first_step <= 2 && j->last_step == 3) draw_letters(r, j);
     run_phase(r, 3);

@@ -21,10 +21,10 @@ typedef struct AdRequest {
     const char *text_content, *text_model_prompt, *negative_prompt, *font, *font_folder;
     const char *composition_mode, *text_position, *composition_prompt;
     const char *step1_image, *step2_image, *steps_folder;
-    const char *unload[3]; /* by step */
-    const char *composite_model, *unused[3];
-    double composition_guidance;
-    bool forward_guidance;
+    const char *unload[3];                     /* by step */
+    const char *composite_model, *negative[3]; /* of FLUX: background, product, composite */
+    double composition_guidance, true_cfg;
+    bool forward_guidance, keep_unmasked, skips_injection;
     OptionSize size;
     bool demo;
     int64_t demo_tick_ms;
@@ -55,6 +55,7 @@ typedef struct AdJob {
     int first_step, last_step; /**< 1..3 */
     AdMode mode;
     AdPosition position; /**< as asked for */
+    bool injects;        /**< step 1 draws a product into the background */
     bool laying;         /**< step 3 has begun */
     int n_places;        /**< prompts of the composite: 1, or 3 */
     int side;            /**< of every picture, px */

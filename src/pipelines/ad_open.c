@@ -55,7 +55,7 @@ static SnugStatus check_paths(const AdJob *j, SnugError *err)
         TRY(need("sdxl", q->sdxl, "it draws the letters", err));
         TRY(need("controlnet", q->controlnet, "it gives the letters their form", err));
     }
-    if (j->first_step == 1 || letters)
+    if (j->injects || letters)
         TRY(need("birefnet", q->birefnet, "it cuts out product and letters", err));
     if (j->first_step > 1)
         TRY(need("step1-image", q->step1_image, "--start-step goes on from it", err));
@@ -85,6 +85,7 @@ static SnugStatus check_request(AdJob *j, SnugError *err)
                          BIREFNET_GRID);
     j->first_step = (int)q->start_step;
     j->last_step = is_blank(q->text_content) && j->first_step < 3 ? 1 : 3;
+    j->injects = j->first_step == 1 && (q->input_image || !q->skips_injection);
     if (q->size.width != q->size.height)
         return error_set(err, SNUG_ERR_ARG, "--size %dx%d: pictures of an advertisement are square",
                          q->size.width, q->size.height);
@@ -140,13 +141,13 @@ static SnugStatus read_pictures(AdJob *j, SnugError *err)
 {
     const AdRequest *q = j->request;
     const bool letters = j->first_step <= 2 && j->last_step == 3;
-    if (j->first_step == 1) TRY(read_product(j, err));
+    if (j->injects) TRY(read_product(j, err));
     if (j->first_step > 1)
         TRY(read_square(j, "step1-image", q->step1_image, 3, &j->background, err));
     if (j->first_step > 2)
         TRY(read_square(j, "step2-image", q->step2_image, 4, &j->letters_cut, err));
     if (letters) TRY(draw_guide(j, err));
-    if (j->first_step > 1 && !letters) return SNUG_OK;
+    if (!j->injects && !letters) return SNUG_OK;
     const size_t n = (size_t)j->look * (size_t)j->look * 3;
     j->values = heap_take(j->context->heap, n * sizeof(float), "image");
     return j->values ? SNUG_OK : error_set(err, SNUG_ERR_MEMORY, "no memory for a picture");
@@ -196,6 +197,10 @@ static SnugStatus open_flux(AdJob *j, AdFlux which, const ImageJob *lender, Pipe
     q->paths.model = kind == AD_COMPOSITE && fills(r) ? r->fill : r->flux;
     q->guidance = kind == AD_COMPOSITE ? 3.5 : r->guidance_scale;
     if (kind == AD_COMPOSITE && r->forward_guidance) q->guidance = r->composition_guidance;
+    q->true_cfg = r->true_cfg;
+    q->keep_unmasked = r->keep_unmasked;
+    /* the chosen place's prompt takes the first place, with the negative one there */
+    if (!is_blank(r->negative[kind]) && place <= 0) q->negative = r->negative[kind];
     switch (kind) {
     case AD_BACKGROUND:
         q->prompt = r->bg_prompt;
@@ -249,17 +254,20 @@ static SnugStatus open_letters(AdJob *j, PipelineInfo *info, SnugError *err)
 static SnugStatus open_jobs(AdJob *j, PipelineInfo *info, SnugError *err)
 {
     const AdRequest *q = j->request;
-    const ImageJob *lender = NULL;
-    if (j->first_step == 1) {
+    const ImageJob *lender = NULL; /* one that encodes pictures, too */
+    if (j->injects) {
         TRY(open_flux(j, AD_PRODUCT, NULL, info, err));
         lender = j->flux[AD_PRODUCT];
-        TRY(open_flux(j, AD_BACKGROUND, lender, info, err));
+    } else if (j->first_step == 1 && j->last_step == 3 && !fills(q)) {
+        TRY(open_composite(j, NULL, info, err));
+        lender = j->flux[AD_COMPOSITE];
     }
+    if (j->first_step == 1) TRY(open_flux(j, AD_BACKGROUND, lender, info, err));
     if (j->values)
         TRY(cutout_net_open(&j->cutout, j->context, q->birefnet, BIREFNET_PATCHES_HF, err));
     if (j->last_step < 3) return SNUG_OK;
     if (j->first_step <= 2) TRY(open_letters(j, info, err));
-    return open_composite(j, fills(q) ? NULL : lender, info, err);
+    return j->flux[AD_COMPOSITE] ? SNUG_OK : open_composite(j, fills(q) ? NULL : lender, info, err);
 }
 
 /* ---- all of it -------------------------------------------------------------------------------- */

@@ -32,8 +32,8 @@ static inline const char *ad_birefnet(void)
     return folder;
 }
 
-/** The advertisement of tiny networks, without outputs. */
-static inline SnugJob *ad_job(SnugEngine *engine)
+/** The advertisement of tiny networks, without outputs and without a product. */
+static inline SnugJob *ad_job_bare(SnugEngine *engine)
 {
     SnugError err = { { 0 } };
     SnugJob *job = NULL;
@@ -43,9 +43,16 @@ static inline SnugJob *ad_job(SnugEngine *engine)
     request_option(job, "controlnet", test_path("golden/sdxl_pipelines/control/controlnet"));
     request_option(job, "birefnet", ad_birefnet());
     request_option(job, "font", test_path("golden/fonts/latin.ttf"));
-    request_option(job, "input-image", test_path("golden/flux_pipelines/dev/picture.png"));
     for (size_t i = 0; i < COUNT(AD_REQUEST_OPTIONS); i++)
         request_option(job, AD_REQUEST_OPTIONS[i][0], AD_REQUEST_OPTIONS[i][1]);
+    return job;
+}
+
+/** The same with a product. */
+static inline SnugJob *ad_job(SnugEngine *engine)
+{
+    SnugJob *job = ad_job_bare(engine);
+    request_option(job, "input-image", test_path("golden/flux_pipelines/dev/picture.png"));
     return job;
 }
 

@@ -82,6 +82,78 @@ TEST(ad, auto_takes_one_of_three_places)
     CHECK_INT(equal, 1);
 }
 
+/* With negative prompts, all places' prompts, and an option that the service lacks; NULL: none. */
+static SnugJob *guided_job(SnugEngine *engine, const char *option, const char *value)
+{
+    SnugJob *job = ad_job(engine);
+    request_option(job, "text-position", "auto");
+    request_option(job, "bg-negative-prompt", "people");
+    request_option(job, "bg-composition-negative-prompt", "shadows");
+    request_option(job, "composition-negative-prompt", "blur");
+    if (option) request_option(job, option, value);
+    return job;
+}
+
+TEST(ad, options_that_the_service_lacks_change_the_result_under_no_budget_differently)
+{
+    static const char *const OPTIONS[][2] = { { "true-cfg", "3" }, { "keep-unmasked", "true" } };
+    SnugEngine *engine = ad_engine(2, GIB);
+    run_npy(guided_job(engine, NULL, NULL), engine, "plain.npy");
+    for (size_t i = 0; i < COUNT(OPTIONS); i++) {
+        SnugFigures ample, tight;
+        engine = ad_engine(1, GIB);
+        SnugJob *job = guided_job(engine, OPTIONS[i][0], OPTIONS[i][1]);
+        CHECK(run(engine, job, request_scratch("ample.npy"), &ample));
+        CHECK(!request_same(request_scratch("plain.npy"), request_scratch("ample.npy")));
+        engine = ad_engine(2, ample.process_peak_bytes - MIB);
+        job = guided_job(engine, OPTIONS[i][0], OPTIONS[i][1]);
+        CHECK(run(engine, job, request_scratch("tight.npy"), &tight));
+        request_check_same(request_scratch("ample.npy"), request_scratch("tight.npy"));
+    }
+}
+
+TEST(ad, without_a_product_the_background_can_be_the_result_of_step_1)
+{
+    SnugEngine *engine = ad_engine(2, GIB);
+    SnugJob *job = ad_job_bare(engine);
+    request_option(job, "no-product-skip-injection", "true");
+    request_option(job, "steps-folder", test_scratch());
+    run_npy(job, engine, "bare.npy");
+    engine = ad_engine(2, GIB);
+    job = ad_job(engine);
+    request_option(job, "start-step", "2");
+    request_option(job, "step1-image", request_scratch("step1_result.png"));
+    run_npy(job, engine, "tail.npy");
+    request_check_same(request_scratch("bare.npy"), request_scratch("tail.npy"));
+}
+
+TEST(ad, without_product_and_letters_nothing_is_cut_out)
+{
+    SnugEngine *engine = ad_engine(2, GIB);
+    SnugJob *job = ad_job_bare(engine);
+    request_option(job, "text-content", "");
+    run_npy(job, engine, "injected.npy");
+    engine = ad_engine(2, GIB);
+    job = ad_job_bare(engine);
+    request_option(job, "text-content", "");
+    request_option(job, "no-product-skip-injection", "true");
+    request_option(job, "birefnet", "nowhere"); /* not looked at */
+    run_npy(job, engine, "background.npy");
+    CHECK(!request_same(request_scratch("injected.npy"), request_scratch("background.npy")));
+}
+
+/* Negative prompts alone change nothing, as with the service. */
+TEST(ad, negative_prompts_wait_for_true_cfg)
+{
+    SnugEngine *engine = ad_engine(2, GIB);
+    run_npy(ad_job(engine), engine, "plain.npy");
+    engine = ad_engine(2, GIB);
+    SnugJob *job = ad_job(engine);
+    request_option(job, "bg-negative-prompt", "people");
+    run_npy(job, engine, "negative.npy");
+    request_check_same(request_scratch("plain.npy"), request_scratch("negative.npy"));
+}
+
 typedef struct Refusal {
     const char *option, *value;
     SnugStatus status;
