@@ -49,9 +49,9 @@ void bench_fill(float *x, int64_t n);
 /** peak.c: run `amount` flops or bytes of the limit on all threads of the pool. */
 void peak_run(Bench *bench, BenchLimit limit, double amount);
 
-/** products.c, int8.c, attention.c, conv.c: the kernels' shapes. */
+/** products.c, coarse.c, attention.c, conv.c: the kernels' shapes. */
 void bench_products(Bench *bench);
-void bench_int8s(Bench *bench);
+void bench_coarse(Bench *bench);
 void bench_attentions(Bench *bench);
 void bench_convolutions(Bench *bench);
 

@@ -52,14 +52,14 @@ int main(int argc, char **argv)
     bench.heap = heap_create();
     bench.pool = bench.heap ? pool_create(bench.heap, threads) : NULL;
     if (!bench.pool) return 1;
-    Slab scratch = bench_take(cpu_gemm_scratch_bytes(threads));
+    Slab scratch = bench_take(cpu_gemm_scratch_bytes(threads, true));
     bench.scratch = scratch.base;
     kernels_fill(&bench.kernels, isa);
     printf("%s, %d threads, %s: medians, beside the limit (multiply-adds or reads) of the same "
            "rounds\n",
            isa_name(isa), threads, bench.busy ? "processor time" : "time");
     bench_products(&bench);
-    bench_int8s(&bench);
+    bench_coarse(&bench);
     bench_attentions(&bench);
     bench_convolutions(&bench);
     slab_close(&scratch);

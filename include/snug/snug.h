@@ -40,7 +40,8 @@ typedef struct SnugEngineOptions {
     size_t ram_bytes;    /**< hard limit of the process's resident memory; 0: what is free now, less
                              a reserve */
     int threads;         /**< compute threads; 0: one per usable processor */
-    const char *isa;     /**< "ref", "avx2", "avx512", "avx512vnni", "neon"; NULL: the best here */
+    const char *isa;     /**< "ref", "avx2", "avx512", "avx512vnni", "avx512bf16", "neon"; NULL: the
+                              best here */
     const char *device;  /**< "cpu", or "sim:8GiB,24GB/s": a device made of host memory, with that
                              much of its own behind a link of that speed; NULL: "cpu" */
     size_t vram_bytes;   /**< hard limit of device memory; 0: all that the device has */

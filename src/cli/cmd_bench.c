@@ -16,7 +16,7 @@ static int usage(FILE *to, int code)
                       "  --dim N      columns of a head (default: 128)\n"
                       "  --runs N     timed calls (default: 100)\n"
                       "  --threads N  compute threads (default: all processors)\n"
-                      "  --isa NAME   kernels: ref, avx2, avx512, avx512vnni, neon\n"
+                      "  --isa NAME   kernels: ref, avx2, avx512, avx512vnni, avx512bf16, neon\n"
                       "  --ram SIZE   the operands may take this much\n"
                       "  --json       as JSON\n");
     return code;

@@ -31,7 +31,7 @@ static int usage(FILE *to, int code)
         "  --profile FILE  the machine profile (default: snug/profile.json in the cache folder)\n"
         "  --disk DIR      folder whose disk is measured (default: that of the profile)\n"
         "  --threads N     compute threads to measure with (default: all processors)\n"
-        "  --isa NAME      kernels to measure: ref, avx2, avx512, avx512vnni, neon\n"
+        "  --isa NAME      kernels to measure: ref, avx2, avx512, avx512vnni, avx512bf16, neon\n"
         "  --root DIR      look at the copy of /proc and /sys below DIR; measures nothing\n");
     return code;
 }

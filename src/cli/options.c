@@ -31,7 +31,8 @@ static const EngineFlag ENGINE_FLAGS[] = {
     { "device", "NAME",
       "cpu, or sim:8GiB,24GB/s: memory of its own behind a link of that speed; default: cpu" },
     { "isa", "NAME",
-      "kernels: ref, avx2, avx512, avx512vnni, neon; default: the best that runs here" },
+      "kernels: ref, avx2, avx512, avx512vnni, avx512bf16, neon; default: the best that runs "
+      "here" },
     { "threads", "N", "compute threads; default: all processors" },
     { "profile", "FILE",
       "machine profile for forecasts; default: what snug doctor --measure left in the cache "

@@ -29,6 +29,13 @@ typedef enum Activation {
 } Activation;
 
 enum { OP_MAX_IN = 8, OP_MAX_WEIGHTS = 4 };
+/** How the products of a linear layer are computed; weights may be stored as anything. */
+typedef enum Arithmetic {
+    ARITHMETIC_F32 = 0,
+    ARITHMETIC_BF16, /**< activations and weights rounded to bf16, sums in f32 */
+    ARITHMETIC_INT8, /**< both rounded to bytes by a scale per row, sums exact */
+} Arithmetic;
+
 /** Products of so many bytes fit 32 bits. */
 enum { OP_INT8_TERMS = 1 << 17 };
 
@@ -74,8 +81,8 @@ typedef union OpArg {
     } output;
     struct {
         Activation activation;
-        int64_t first; /* output of the layer that out's first column is */
-        bool int8;     /* in bytes; up to OP_INT8_TERMS inputs */
+        int64_t first;         /* output of the layer that out's first column is */
+        Arithmetic arithmetic; /* in int8 up to OP_INT8_TERMS inputs */
     } linear;
     struct {
         const int32_t *ids; /* [rows], owned by the caller until the run ends */

@@ -25,10 +25,11 @@ Tensor op_linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Act
 /** Outputs first .. first + count of op_linear alone, the same bits: [R.., count]. */
 Tensor op_linear_part(Run *r, Tensor x, const Weight *weight, const Weight *bias, int64_t first,
                       int64_t count);
-/** op_linear_part with an activation; where the run asks for it (Run.int8) in bytes: rows of x and of
- *  the weight become whole numbers -127..127 by a scale each. Another result, the same on all plans. */
-Tensor op_linear_bytes(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act,
-                       int64_t first, int64_t count);
+/** op_linear_part with an activation, in the arithmetic that the run asks for (Run.arithmetic). In bf16
+ *  x and the weight are rounded to it; in int8 rows of both become whole numbers -127..127 by a scale
+ *  each. Another result, the same on all plans. */
+Tensor op_linear_coarse(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act,
+                        int64_t first, int64_t count);
 /** op_linear of two tensors side by side, x [R.., K1], z [R.., K2], weight [N, K1 + K2], without
  *  putting them together: the chains of x come first, then those of z. For weights in blocks K1 is
  *  a multiple of 256. */

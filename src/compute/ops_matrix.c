@@ -6,8 +6,14 @@
 /* Outputs first .. first + count. */
 typedef struct Part {
     int64_t first, count;
-    bool int8;
+    Arithmetic arithmetic;
 } Part;
+
+static Arithmetic possible(Arithmetic asked, int64_t terms)
+{
+    const bool too_long = asked == ARITHMETIC_INT8 && terms > OP_INT8_TERMS;
+    return terms > 0 && !too_long ? asked : ARITHMETIC_F32;
+}
 
 static Tensor linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act,
                      Part part)
@@ -28,26 +34,26 @@ static Tensor linear(Run *r, Tensor x, const Weight *weight, const Weight *bias,
     op.flops = 2.0 * (double)tensor_rows(x) * (double)count * (double)k;
     op.arg.linear.activation = act;
     op.arg.linear.first = first;
-    op.arg.linear.int8 = part.int8 && k > 0 && k <= OP_INT8_TERMS;
+    op.arg.linear.arithmetic = possible(part.arithmetic, k);
     return run_op(r, &op);
 }
 
 Tensor op_linear(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act)
 {
-    const Part all = { 0, weight ? weight->shape.dim[0] : 0, false };
+    const Part all = { 0, weight ? weight->shape.dim[0] : 0, ARITHMETIC_F32 };
     return linear(r, x, weight, bias, act, all);
 }
 
 Tensor op_linear_part(Run *r, Tensor x, const Weight *weight, const Weight *bias, int64_t first,
                       int64_t count)
 {
-    return linear(r, x, weight, bias, ACT_NONE, (Part){ first, count, false });
+    return linear(r, x, weight, bias, ACT_NONE, (Part){ first, count, ARITHMETIC_F32 });
 }
 
-Tensor op_linear_bytes(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act,
-                       int64_t first, int64_t count)
+Tensor op_linear_coarse(Run *r, Tensor x, const Weight *weight, const Weight *bias, Activation act,
+                        int64_t first, int64_t count)
 {
-    return linear(r, x, weight, bias, act, (Part){ first, count, r->int8 });
+    return linear(r, x, weight, bias, act, (Part){ first, count, r->arithmetic });
 }
 
 static bool plain_type(DType type)

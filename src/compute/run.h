@@ -71,7 +71,7 @@ typedef struct Run {
     const RunHooks *hooks;
     RunKnobs knobs;
     bool rehearse;
-    bool int8;                 /**< layers that bear it are computed in bytes (op_linear_bytes) */
+    Arithmetic arithmetic;     /**< of layers that bear a coarse one (op_linear_coarse) */
     int sketch_steps;          /**< rehearsal only: each loop ends after so many steps; 0: all */
     int steps_in_loop;         /**< steps begun since the last stage */
     int steps_before;          /**< steps that an earlier run took: of no account to the plan */

@@ -57,9 +57,10 @@ static SnugStatus choose_isa(const char *name, Isa *out, SnugError *err)
     *out = best;
     if (!name) return SNUG_OK;
     if (!isa_parse(name, out))
-        return error_set(
-            err, SNUG_ERR_ARG,
-            "instruction set \"%.50s\" is not known: ref, avx2, avx512, avx512vnni, neon", name);
+        return error_set(err, SNUG_ERR_ARG,
+                         "instruction set \"%.50s\" is not known: ref, avx2, avx512, avx512vnni, "
+                         "avx512bf16, neon",
+                         name);
     if (isa_covers(best, *out)) return SNUG_OK;
     return error_set(err, SNUG_ERR_ARG, "this machine cannot run %s kernels; its best is %s", name,
                      isa_name(best));

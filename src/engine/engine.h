@@ -47,7 +47,7 @@ struct SnugJob {
     Arena request_arena; /* option values */
     void *request;       /* the pipeline's struct */
     CommonRequest common;
-    bool int8; /* --dtype int8 */
+    Arithmetic arithmetic; /* --dtype */
     PlanConstraints constraints;
     const char *source;          /* the job file, or NULL; lives in request_arena */
     struct JobSetting *settings; /* what was set, in order; lives in request_arena */

@@ -8,6 +8,7 @@
 #include "base/sha256.h"
 #include "base/size.h"
 #include "base/text.h"
+#include "engine/method.h"
 
 enum {
     WHOLE_BYTES = 4 << 20, /* of a file that is read in full */
@@ -195,7 +196,11 @@ SnugStatus fingerprint_request(const SnugJob *job, Arena *arena, EntryNote **not
         TRY(value_text(o, job->request, arena, &note->text, err));
         if (note->text[0]) ++*n; /* not given: not mentioned */
     }
-    if (job->int8) list[(*n)++] = (EntryNote){ "option.dtype", "\"int8\"" };
+    if (job->arithmetic != ARITHMETIC_F32) {
+        const char *dtype = arena_printf(arena, "\"%s\"", method_dtype(job));
+        if (!dtype) return error_set(err, SNUG_ERR_MEMORY, "no memory for a fingerprint");
+        list[(*n)++] = (EntryNote){ "option.dtype", dtype };
+    }
     list[(*n)++] = (EntryNote){ "pipeline", job->pipeline->name };
     list[(*n)++] = (EntryNote){ "snug", snug_version() };
     qsort(list, (size_t)*n, sizeof *list, by_key);

@@ -11,7 +11,7 @@
 
 /**
  * The request of a job: options of its pipeline (of those common to all, which say where results
- * go, --dtype int8 alone), the pipeline, the version of snug.
+ * go, --dtype bf16, int8 alone), the pipeline, the version of snug.
  * @param notes  in `arena`; keys rise by bytes: "option.prompt", "pipeline", "snug"
  * @return SNUG_ERR_IO, SNUG_ERR_FILE: a path cannot be read
  */

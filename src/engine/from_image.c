@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/sha256.h"
+#include "engine/method.h"
 #include "media/png_text.h"
 #include "pipelines/infotext.h"
 #include "pipelines/picture_option.h"
@@ -49,7 +50,7 @@ void from_image_settings(const SnugJob *job, int64_t seed, TextBuilder *to)
         text_addf(to, ",\"%s\":", s->name);
         text_add_json(to, s->value, strlen(s->value));
     }
-    if (job->int8) text_addf(to, ",\"dtype\":\"int8\"");
+    if (job->arithmetic != ARITHMETIC_F32) text_addf(to, ",\"dtype\":\"%s\"", method_dtype(job));
     text_addf(to, "}}");
 }
 

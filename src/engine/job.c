@@ -20,7 +20,7 @@ const Option JOB_OPTIONS[] = {
     { { "taps",         SNUG_OPTION_PATH, NULL, 0, 0, "DIR",  "write intermediates as .npy for comparison" }, AT(taps) },
     { { "checkpoint",   SNUG_OPTION_PATH, NULL, 0, 0, "DIR",  "keep the state of the run in this folder; the same request goes on from there, with the same bits" }, AT(checkpoint) },
     { { "checkpoint-every", SNUG_OPTION_INT, "1", 1, 1000, "N", "keep the state after every N denoising steps" }, AT(checkpoint_every) },
-    { { "dtype",        SNUG_OPTION_TEXT, "auto", 0, 0, "TYPE", "type to compute in: auto, f32; int8: large layers of transformers in bytes, faster, another result; bf16, f16: refused by a device without it" }, AT(dtype) },
+    { { "dtype",        SNUG_OPTION_TEXT, "auto", 0, 0, "TYPE", "type to compute in: auto, f32; int8: large layers of transformers in bytes, faster, another result; bf16: the same layers in bf16, for processors with AVX-512-BF16; f16: refused" }, AT(dtype) },
     { { "preview",      SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "small PNG of the latent, rewritten after each step" }, AT(preview) },
     { { "report",       SNUG_OPTION_PATH, NULL, 0, 0, "FILE", "write plan and measurements: .json, or .html to look at" }, AT(report) },
     { { "memory-mode",  SNUG_OPTION_TEXT, "auto", 0, 0, "MODE", "auto: fastest that fits; lightweight: least memory; beefy: each weight is read once, or refused" }, AT(constraints.memory_mode) },

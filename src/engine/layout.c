@@ -111,7 +111,7 @@ SnugStatus layout_rehearse(SnugPlan *plan, const RunKnobs *knobs, int sketch_ste
     SnugError local = { { 0 } };
     Run r = engine_run(job->engine, &hooks, &local);
     r.rehearse = true;
-    r.int8 = job->int8;
+    r.arithmetic = job->arithmetic;
     r.sketch_steps = sketch_steps;
     r.taps = job->common.taps != NULL;
     r.knobs = *knobs;

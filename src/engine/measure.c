@@ -30,12 +30,13 @@ enum { WIDE_K = 2048, WIDE_N_FEW = 6144, WIDE_N_MANY = 1536, FEW_ROWS = 64, NARR
 static Tensor linear(OpBench *b, int64_t rows, int64_t k, int64_t n, DType dtype)
 {
     Run r = opbench_run(b);
-    r.int8 = (int)dtype == WORK_INT8; /* of weights that are stored as most are */
+    r.arithmetic = (int)dtype == WORK_BF16   ? ARITHMETIC_BF16
+                   : (int)dtype == WORK_INT8 ? ARITHMETIC_INT8
+                                             : ARITHMETIC_F32;
+    if (r.arithmetic != ARITHMETIC_F32) dtype = DT_BF16; /* as most weights are stored */
     const Tensor x = opbench_tensor(b, &r, SHAPE(rows, k));
-    const Weight *w = opbench_weight(b, r.int8 ? DT_BF16 : dtype, SHAPE(n, k));
-    const Tensor y = !w       ? NO_TENSOR
-                     : r.int8 ? op_linear_bytes(&r, x, w, NULL, ACT_NONE, 0, n)
-                              : op_linear(&r, x, w, NULL, ACT_NONE);
+    const Weight *w = opbench_weight(b, dtype, SHAPE(n, k));
+    const Tensor y = w ? op_linear_coarse(&r, x, w, NULL, ACT_NONE, 0, n) : NO_TENSOR;
     opbench_rotate_weights(b);
     return y;
 }
@@ -69,6 +70,8 @@ static SnugStatus gemms(Measure *m, SnugError *err)
             TRY(gemm_curve(m, TYPES[i], false, &p->gemm[TYPES[i]], err));
     }
     p->work[WORK_GEMM] = p->gemm[DT_F32];
+    TRY(measure_step(m, "bf16", 0.48, err));
+    TRY(gemm_curve(m, (DType)WORK_BF16, false, &p->gemm[WORK_BF16], err));
     TRY(measure_step(m, "int8", 0.49, err));
     TRY(gemm_curve(m, (DType)WORK_INT8, false, &p->gemm[WORK_INT8], err));
     TRY(measure_step(m, "narrow products", 0.5, err));

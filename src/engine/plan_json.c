@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "engine/engine.h"
+#include "engine/method.h"
 #include "engine/verdict.h"
 
 static void add_weights(TextBuilder *b, const StageWeights *w, const StageVerdict *v)
@@ -70,7 +70,7 @@ void plan_add_json(TextBuilder *b, const SnugPlan *p)
               f->seconds, f->seconds / (1 + f->error), f->seconds * (1 + f->error), f->error,
               e->profile.measured ? "true" : "false", f->stall_seconds, f->flops / 1e9);
     add_knobs(b, &p->knobs);
-    text_addf(b, "\"dtype\":\"%s\",", p->job->int8 ? "int8" : "f32");
+    text_addf(b, "\"dtype\":\"%s\",", method_dtype(p->job));
     if (p->job->info.shortcut_json) text_addf(b, "%s,", p->job->info.shortcut_json);
     text_addf(b, "\"stages\":[");
     for (int32_t i = 0; i < p->trace.n_stages; i++)

@@ -292,7 +292,7 @@ static SnugStatus carry_out(Running *run, SnugError *err)
     const RunHooks hooks = recorder_hooks(run->recorder, follow_hooks(run->follow));
     SnugError local = { { 0 } };
     Run r = engine_run(job->engine, &hooks, &local);
-    r.int8 = job->int8;
+    r.arithmetic = job->arithmetic;
     r.knobs = run->plan->knobs;
     r.taps = job->common.taps != NULL;
     r.cancel = &job->cancel;

@@ -80,7 +80,7 @@ static void stream_weights(const FluxDit *m, FluxStream *s, Weights *w, const St
     weights_linear(w, &s->o, n->o, d, d, BIAS);
     weights_linear(w, &s->up, n->up, d, 4 * d, BIAS);
     weights_linear(w, &s->down, n->down, 4 * d, d, BIAS);
-    s->q.int8 = s->k.int8 = s->v.int8 = s->o.int8 = s->up.int8 = s->down.int8 = true;
+    s->q.coarse = s->k.coarse = s->v.coarse = s->o.coarse = s->up.coarse = s->down.coarse = true;
 }
 
 static void double_weights(const FluxDit *m, FluxDouble *b, Weights *w, int i)
@@ -108,7 +108,8 @@ static void single_weights(const FluxDit *m, FluxSingle *b, Weights *w, int i)
     b->norm_k = weights_tensor(w, "attn.norm_k.weight", SHAPE(m->cfg.head_dim));
     weights_linear(w, &b->up, "proj_mlp", d, 4 * d, BIAS);
     weights_linear(w, &b->out, "proj_out", 5 * d, d, BIAS);
-    b->q.int8 = b->k.int8 = b->v.int8 = b->up.int8 = true; /* `out` has two inputs side by side */
+    /* `out` has two inputs side by side */
+    b->q.coarse = b->k.coarse = b->v.coarse = b->up.coarse = true;
 }
 
 static void embedder_weights(FluxDit *m, Weights *w)

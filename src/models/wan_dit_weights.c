@@ -76,14 +76,14 @@ static void camera_block_weights(const WanDit *m, WanBlock *b, Weights *w)
     weights_linear(w, &b->camera_shift, "cam_shift_layer", c, c, BIAS);
 }
 
-/* The large layers, beside which rounding to bytes is small; not those of few rows (prompt, picture),
- * nor what modulates. */
-static void bear_int8(WanBlock *b)
+/* The large layers, beside which rounding is small; not those of few rows (prompt, picture), nor what
+ * modulates. */
+static void bear_coarse(WanBlock *b)
 {
     Linear *const layers[] = { &b->self.q,  &b->self.k,  &b->self.v, &b->self.o,
                                &b->cross.q, &b->cross.o, &b->up,     &b->down };
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
-        layers[i]->int8 = true;
+        layers[i]->coarse = true;
 }
 
 static void block_weights(const WanDit *m, WanBlock *b, Weights *w, int i)
@@ -102,7 +102,7 @@ static void block_weights(const WanDit *m, WanBlock *b, Weights *w, int i)
     attention_weights(&b->self, w, c, false);
     weights_prefix(w, "blocks.%d.attn2", i);
     attention_weights(&b->cross, w, c, m->cfg.image_dim > 0);
-    bear_int8(b);
+    bear_coarse(b);
 }
 
 static void image_weights(WanDit *m, Weights *w)

@@ -19,8 +19,8 @@ Tensor nn_linear_act(Run *r, Tensor x, const Linear *l, Activation act)
 {
     const Activation own = l->lora ? ACT_NONE : act;
     const int64_t n = l->weight ? l->weight->shape.dim[0] : 0;
-    Tensor y = l->int8 ? op_linear_bytes(r, x, l->weight, l->bias, own, 0, n)
-                       : op_linear(r, x, l->weight, l->bias, own);
+    Tensor y = l->coarse ? op_linear_coarse(r, x, l->weight, l->bias, own, 0, n)
+                         : op_linear(r, x, l->weight, l->bias, own);
     for (const LowRank *a = l->lora; a; a = a->next) {
         const Tensor h = a->down ? op_linear(r, x, a->down, NULL, ACT_NONE) : x; /* [R, r] */
         y = op_linear_add(r, y, h, a->up, a->bias, a->next ? ACT_NONE : act);
@@ -30,8 +30,8 @@ Tensor nn_linear_act(Run *r, Tensor x, const Linear *l, Activation act)
 
 Tensor nn_linear_part(Run *r, Tensor x, const Linear *l, int64_t first, int64_t count)
 {
-    Tensor y = l->int8 ? op_linear_bytes(r, x, l->weight, l->bias, ACT_NONE, first, count)
-                       : op_linear_part(r, x, l->weight, l->bias, first, count);
+    Tensor y = l->coarse ? op_linear_coarse(r, x, l->weight, l->bias, ACT_NONE, first, count)
+                         : op_linear_part(r, x, l->weight, l->bias, first, count);
     for (const LowRank *a = l->lora; a; a = a->next) {
         const Tensor h = a->down ? op_linear(r, x, a->down, NULL, ACT_NONE) : x; /* [R, r] */
         y = op_linear_add_part(r, y, h, a->up, a->bias, first);

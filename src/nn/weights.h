@@ -46,7 +46,7 @@ typedef struct WeightTable {
     WeightUnit *units;
     int32_t n_units, max_units;
     bool keep_cached; /**< leave the page cache as reads find it; else they drop what they read */
-    char warnings[1024]; /**< lines about tensors that no network asked for */
+    char warnings[1024]; /**< lines, say about tensors that no network asked for */
 } WeightTable;
 
 void weight_table_init(WeightTable *table, Arena *arena);
@@ -96,7 +96,7 @@ typedef struct LowRank {
 typedef struct Linear {
     const Weight *weight, *bias;
     const LowRank *lora; /**< NULL: none */
-    bool int8; /**< bears being computed in bytes (op_linear_bytes): set by the network's list */
+    bool coarse; /**< bears a coarse arithmetic (op_linear_coarse): set by the network's list */
 } Linear;
 /** Convolution: weight [out, in, kt, kh, kw] (2-D: kt = 1), bias or NULL. */
 typedef struct Conv {

@@ -172,7 +172,7 @@ static SnugStatus open_image(AdJob *j, ImageJob **out, ImageRequest *q, ImageTas
     const SnugStatus status = image_job_open(job, &own, err);
     if (own.rows > info->rows) info->rows = own.rows;
     info->guided = info->guided || own.guided;
-    info->int8 = info->int8 || own.int8;
+    info->coarse = info->coarse || own.coarse;
     return error_wrap(err, status, "%s: ", title);
 }
 

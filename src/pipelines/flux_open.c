@@ -202,7 +202,7 @@ SnugStatus flux_prepare(ImageJob *image, PipelineInfo *info, SnugError *err)
     TRY(encode_prompts(j, err));
     info->rows = j->grid.height * j->grid.width + image->request->max_tokens;
     info->guided = j->guided || image->n > 1;
-    info->int8 = true;
+    info->coarse = true;
     info->latent_width = (int)j->w;
     info->latent_height = (int)j->h;
     info->latent_channels = (int)j->vae.cfg.z;

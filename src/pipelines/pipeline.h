@@ -62,7 +62,7 @@ typedef struct PipelineInfo {
     bool guided;   /**< two branches: lock-step is a choice */
     bool camera;   /**< a camera moves every block: what it says may be shared by branches */
     bool by_heads; /**< self-attention may go by groups of heads */
-    bool int8;     /**< it has layers that bear being computed in bytes */
+    bool coarse;   /**< it has layers that bear a coarse arithmetic */
     int latent_width, latent_height, latent_channels;
     const float *latent_rgb;      /**< [channels + 1, 3]: factors, then bias; NULL: unknown */
     const PipelinePhases *phases; /**< NULL: none */

@@ -206,7 +206,7 @@ static void tell(const WanJob *j, PipelineInfo *info)
                         .guided = j->guided,
                         .camera = j->expert[0].dit.camera == WAN_CAMERA_INJECT,
                         .by_heads = d->heads > 1,
-                        .int8 = true,
+                        .coarse = true,
                         .latent_width = (int)j->latent_w,
                         .latent_height = (int)j->latent_h,
                         .latent_channels = (int)j->vae.cfg.z,

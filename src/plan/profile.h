@@ -30,7 +30,7 @@ typedef struct MachineProfile {
     int threads;                   /**< that the rates hold for */
     ProfileOwner owner;            /**< of a measured one */
     ProfileCurve work[WORK_COUNT]; /**< with f32 weights; WORK_MOVE unused */
-    ProfileCurve gemm[DT_COUNT];   /**< WORK_GEMM by stored type, in int8 as U8; n = 0: as f32 */
+    ProfileCurve gemm[DT_COUNT];   /**< WORK_GEMM by OpWork.dtype; n = 0: as f32 */
     ProfileCurve move[OP_COUNT];   /**< bytes/s of kinds limited by memory, over KiB touched */
     double op_seconds;             /**< what any operation costs, whatever its size */
     double disk_cold;              /**< bytes/s of reading weights from the disk */

@@ -3,7 +3,7 @@
  *     { "snug_profile": 1, "cpu": "...", "cores": 2, "processors": 2, "isa": "avx2", "threads": 2,
  *       "error": 0.1, "op_seconds": 4e-6, "disk": { "cold": 1e9, "first": 3e9, "warm": 4e9 }, "disk_cpu": { the same },
  *       "work": { "gemm": [[1, 2e9], [64, 80e9]], ... },     size, FLOP/s
- *       "gemm": { "BF16": [[1, 4e9], ... ] },                 by stored type; in int8 "U8"
+ *       "gemm": { "BF16": [[1, 4e9], ... ] },                 by stored type; in bf16 "U16", in int8 "U8"
  *       "move": { "add": [[1024, 9e9], [65536, 7e9]] } }      KiB, bytes/s */
 #include "plan/profile.h"
 

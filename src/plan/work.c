@@ -48,7 +48,8 @@ OpWork work_of(const Op *op)
         const bool wide = least(tensor_cols(op->in[0]), tensor_cols(op->out)) >= WORK_WIDE;
         work.class = wide ? WORK_GEMM : WORK_GEMM_NARROW;
         work.size = size_of(tensor_rows(op->in[0]));
-        if (op->arg.linear.int8) work.dtype = WORK_INT8;
+        if (op->arg.linear.arithmetic == ARITHMETIC_BF16) work.dtype = WORK_BF16;
+        if (op->arg.linear.arithmetic == ARITHMETIC_INT8) work.dtype = WORK_INT8;
     } else if (op->kind == OP_LINEAR_ADD && op->n_in > 1) {
         const bool wide = least(tensor_cols(op->in[1]), tensor_cols(op->out)) >= WORK_WIDE;
         work.class = wide ? WORK_GEMM : WORK_GEMM_NARROW;

@@ -23,12 +23,12 @@ typedef enum WorkClass {
 /** Channels of a convolution: the fewer of inputs (per group) and outputs. */
 typedef struct OpWork {
     uint8_t class;
-    uint8_t dtype; /**< DType of the weight, DT_F32 without one; WORK_INT8 */
+    uint8_t dtype; /**< DType of the weight, DT_F32 without one; WORK_BF16, WORK_INT8 */
     int32_t size;  /**< >= 1 */
 } OpWork;
 
-/** Products in int8 go by no stored type, but by that of their bytes, which no weight has. */
-enum { WORK_INT8 = DT_U8 };
+/** Products in bf16 and int8 go by no stored type, but by one of their size that no weight has. */
+enum { WORK_BF16 = DT_U16, WORK_INT8 = DT_U8 };
 
 enum { WORK_WIDE = 512, WORK_CONV_CHANNELS = 32, WORK_CONV_TILES = 64, WORK_HEAD = 96 };
 

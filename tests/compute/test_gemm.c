@@ -20,7 +20,7 @@ static float *floats(size_t n)
 
 TEST(isa, names_and_levels_agree)
 {
-    static const Isa ALL[] = { ISA_REF, ISA_AVX2, ISA_AVX512, ISA_VNNI, ISA_NEON };
+    static const Isa ALL[] = { ISA_REF, ISA_AVX2, ISA_AVX512, ISA_VNNI, ISA_BF16, ISA_NEON };
     for (size_t i = 0; i < COUNT(ALL); i++) {
         Isa isa;
         CHECK(isa_parse(isa_name(ALL[i]), &isa));
@@ -30,7 +30,8 @@ TEST(isa, names_and_levels_agree)
     Isa isa = ISA_REF;
     CHECK(!isa_parse("sse9", &isa));
     CHECK(isa_covers(ISA_AVX512, ISA_AVX2) && !isa_covers(ISA_AVX2, ISA_AVX512));
-    CHECK(!isa_covers(ISA_AVX512, ISA_NEON));
+    CHECK(!isa_covers(ISA_AVX512, ISA_NEON) && !isa_covers(ISA_VNNI, ISA_BF16));
+    CHECK(isa_covers(ISA_BF16, ISA_VNNI) && isa_covers(ISA_VNNI, ISA_AVX512));
     print_message("this machine: %s\n", isa_name(isa_detect()));
 }
 
@@ -118,7 +119,13 @@ TEST(gemm_block, taps_continue_one_chain)
 typedef struct Product {
     int64_t m, n, k;
     DType type;
+    bool bf16;
 } Product;
+
+/** What a product is to give: these bits, or where `slack` is there as near as that. */
+typedef struct Want {
+    float *y, *slack; /* [m, n] */
+} Want;
 
 static void double_all(float *y, const float *x, int64_t n)
 {
@@ -147,33 +154,79 @@ static void by_the_rule(float *y, const float *x, const Stored *w, const float *
     free(row);
 }
 
+static bool as_wanted(const float *y, const Want *want, int64_t i, bool mapped)
+{
+    const float factor = mapped ? 2.0f : 1.0f, to = factor * want->y[i];
+    if (!want->slack) return equal_bits(y, &to, 1);
+    return fabsf(*y - to) <= factor * want->slack[i];
+}
+
 static void check_product(const Product *p, Isa isa, int threads, const float *x, const Stored *w,
-                          const float *bias, const float *want)
+                          const float *bias, const Want *want)
 {
     Kernels kernels;
     kernels_fill(&kernels, isa);
     Heap *heap = heap_create();
     Pool *pool = pool_create(heap, threads);
-    void *scratch = heap_take(heap, cpu_gemm_scratch_bytes(threads), "scratch");
+    void *scratch = heap_take(heap, cpu_gemm_scratch_bytes(threads, p->bf16), "scratch");
     const int64_t ldy = p->n + 5;
     const size_t total = (size_t)(p->m * ldy);
-    float *y = floats(total), *filled = floats(total);
+    float *y = floats(total), *old = floats(total);
     test_guard(y, total);
-    memcpy(filled, y, total * sizeof *y);
+    memcpy(old, y, total * sizeof *y);
     GemmArgs args = { .x = x, .ldx = p->k, .y = y, .ldy = ldy, .m = p->m, .w = *w, .bias = bias };
+    args.bf16 = p->bf16;
     for (int mapped = 0; mapped < 2; mapped++) {
         args.map = mapped ? double_all : NULL;
         cpu_gemm(&kernels, pool, &args, scratch);
-        for (int64_t i = 0; i < p->m * p->n; i++)
-            filled[i / p->n * ldy + i % p->n] = mapped ? 2.0f * want[i] : want[i];
-        CHECK(equal_bits(y, filled, total)); /* the gap between rows stays as it was */
+        for (int64_t i = 0; i < p->m * p->n; i++) {
+            const int64_t at = i / p->n * ldy + i % p->n;
+            CHECK(as_wanted(y + at, want, i, mapped));
+            old[at] = y[at];
+        }
+        CHECK(equal_bits(y, old, total)); /* the gap between rows stays as it was */
     }
     free(y);
-    free(filled);
+    free(old);
     heap_give(heap, scratch);
     pool_free(pool);
     CHECK_INT(heap_now_bytes(heap), 0);
     heap_free(heap);
+}
+
+static float *copy_in_bf16(const float *x, int64_t n, bool magnitude)
+{
+    float *to = floats((size_t)n);
+    for (int64_t i = 0; i < n; i++) {
+        to[i] = dtype_bf16_to_f32(dtype_f32_to_bf16(x[i]));
+        if (magnitude) to[i] = fabsf(to[i]);
+    }
+    return to;
+}
+
+/** In bf16 the same rule holds for values rounded before. */
+static void rounded_before(float *y, const float *x, const Stored *w, const float *bias, int64_t m,
+                           bool magnitude)
+{
+    float *wide = floats((size_t)(w->rows * w->cols));
+    for (int64_t j = 0; j < w->rows; j++)
+        widen_row(wide + j * w->cols, w, j, 0, w->cols);
+    float *rounded = copy_in_bf16(wide, w->rows * w->cols, magnitude),
+          *x_rounded = copy_in_bf16(x, m * w->cols, magnitude);
+    const Stored dense = stored_dense(DT_F32, rounded, w->rows, w->cols);
+    by_the_rule(y, x_rounded, &dense, bias, m);
+    free(x_rounded);
+    free(rounded);
+    free(wide);
+}
+
+/** How far two ways of adding K products may be apart, each off by half a unit in the last place of at
+ *  most their magnitudes' sum per addition; and what counts as 0 below 2^-126. */
+static void make_slack(float *slack, const float *x, const Stored *w, int64_t m)
+{
+    rounded_before(slack, x, w, NULL, m, true);
+    for (int64_t i = 0; i < m * w->rows; i++)
+        slack[i] = slack[i] * (float)(w->cols + 2) * 0x1p-23f + (float)w->cols * 0x1p-125f;
 }
 
 static void check_all_ways(const Product *p)
@@ -181,14 +234,21 @@ static void check_all_ways(const Product *p)
     TestMatrix matrix = matrix_create(p->type, p->n, p->k);
     const Stored w = matrix.w;
     float *x = floats((size_t)(p->m * p->k)), *bias = floats((size_t)p->n);
-    float *want = floats((size_t)(p->m * p->n));
+    float *slack = floats((size_t)(p->m * p->n));
+    Want want = { .y = floats((size_t)(p->m * p->n)) };
     test_random(x, (size_t)(p->m * p->k), -1.0f, 1.0f);
     test_random(bias, (size_t)p->n, -1.0f, 1.0f);
-    by_the_rule(want, x, &w, bias, p->m);
-    check_product(p, ISA_REF, 1, x, &w, bias, want);
-    check_product(p, isa_detect(), 1, x, &w, bias, want);
-    check_product(p, isa_detect(), 3, x, &w, bias, want);
-    free(want);
+    if (p->bf16)
+        rounded_before(want.y, x, &w, bias, p->m, false);
+    else
+        by_the_rule(want.y, x, &w, bias, p->m);
+    check_product(p, ISA_REF, 1, x, &w, bias, &want);
+    make_slack(slack, x, &w, p->m);
+    if (p->bf16 && isa_covers(isa_detect(), ISA_BF16)) want.slack = slack;
+    check_product(p, isa_detect(), 1, x, &w, bias, &want);
+    check_product(p, isa_detect(), 3, x, &w, bias, &want);
+    free(slack);
+    free(want.y);
     free(bias);
     free(x);
     matrix_free(&matrix);
@@ -197,18 +257,24 @@ static void check_all_ways(const Product *p)
 TEST(gemm, few_rows_equal_the_rule_on_every_level_and_thread_count)
 {
     for (int64_t m = 1; m <= 20; m++) {
-        const Product p = { m, 1 + m * 13 % 75, 500 + m * 3, DT_F16 };
+        const Product p = { m, 1 + m * 13 % 75, 500 + m * 3, DT_F16, false },
+                      in_bf16 = { m, 1 + m * 13 % 75, 500 + m * 3, DT_F32, true };
         check_all_ways(&p);
+        check_all_ways(&in_bf16);
     }
 }
 
 TEST(gemm, shapes_around_the_blocking_equal_the_rule)
 {
     static const Product CASES[] = {
-        { 1, 1, 1, DT_F32 },      { 90, 130, 513, DT_BF16 },    { 400, 16, 64, DT_F32 },
-        { 70, 300, 1030, DT_I8 }, { 350, 40, 31, DT_F16 },      { 3, 400, 7, DT_F8_E4M3 },
-        { 5, 17, 1536, DT_F32 },  { 200, 33, 600, DT_F8_E5M2 }, { 9, 40, 768, DT_Q4_K },
-        { 4, 37, 515, DT_NF4 },   { 7, 18, 96, DT_Q8_0 },
+        { 1, 1, 1, DT_F32, false },      { 90, 130, 513, DT_BF16, false },
+        { 400, 16, 64, DT_F32, false },  { 70, 300, 1030, DT_I8, false },
+        { 350, 40, 31, DT_F16, false },  { 3, 400, 7, DT_F8_E4M3, false },
+        { 5, 17, 1536, DT_F32, false },  { 200, 33, 600, DT_F8_E5M2, false },
+        { 9, 40, 768, DT_Q4_K, false },  { 4, 37, 515, DT_NF4, false },
+        { 7, 18, 96, DT_Q8_0, false },   { 1, 1, 1, DT_F32, true },
+        { 90, 130, 513, DT_BF16, true }, { 400, 16, 511, DT_F32, true },
+        { 3, 400, 1025, DT_F16, true },  { 9, 40, 768, DT_Q4_K, true },
     };
     for (size_t i = 0; i < COUNT(CASES); i++)
         check_all_ways(&CASES[i]);
@@ -217,10 +283,11 @@ TEST(gemm, shapes_around_the_blocking_equal_the_rule)
 TEST(gemm, no_terms_give_the_bias_and_no_rows_nothing)
 {
     static const float bias[3] = { 1.0f, -2.0f, 3.0f };
-    const Product p = { 2, 3, 0, DT_F32 };
+    const Product p = { 2, 3, 0, DT_F32, false }, in_bf16 = { 2, 3, 0, DT_F32, true };
     const Stored w = stored_dense(DT_F32, bias, 3, 0);
-    static const float want[6] = { 1.0f, -2.0f, 3.0f, 1.0f, -2.0f, 3.0f };
-    check_product(&p, isa_detect(), 2, bias, &w, bias, want);
+    float y[6] = { 1.0f, -2.0f, 3.0f, 1.0f, -2.0f, 3.0f };
+    check_product(&p, isa_detect(), 2, bias, &w, bias, &(Want){ .y = y });
+    check_product(&in_bf16, isa_detect(), 2, bias, &w, bias, &(Want){ .y = y });
 }
 
 /** Views: the first and the remaining outputs of one weight, as split projections use them. */

@@ -4,36 +4,9 @@
  * functions of vec.h, which the row kernels share. */
 #include "compute/equal_bits.h"
 
+#include "compute/emulated_avx512.h"
+
 #include "base/size.h"
-
-#pragma GCC diagnostic ignored "-Wpsabi" /* vectors in arguments of functions of this file only */
-
-enum { VLEN = 16 };
-typedef float vfloat __attribute__((vector_size(64)));
-/* Called, not inlined as in the kernels: 28 tiles of 14 rows, unrolled by 4, of 16 fmaf each cost
- * a compiler with sanitizers more than a minute. The same lines run either way. */
-#define VEC_INLINE static __attribute__((noinline, unused))
-
-VEC_INLINE vfloat vec_set(float x)
-{
-    return (vfloat){ 0 } + x;
-}
-VEC_INLINE vfloat vec_load(const float *p)
-{
-    vfloat v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-VEC_INLINE void vec_store(float *p, vfloat v)
-{
-    memcpy(p, &v, sizeof v);
-}
-VEC_INLINE vfloat vec_fma(vfloat a, vfloat b, vfloat c)
-{
-    for (int i = 0; i < VLEN; i++)
-        c[i] = fmaf(a[i], b[i], c[i]);
-    return c;
-}
 
 #define TILE_ROWS     14
 #define VLEN_IS_PANEL 1

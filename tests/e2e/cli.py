@@ -578,18 +578,24 @@ class Output(Case):
                 self.assertIn(codec, f.read())
 
     def test_compute_types_are_told(self):
-        self.refused(2, "--dtype", "auto, f32, int8, bf16, f16", dtype="int4")
-        for name, need in (("bf16", "AVX-512-BF16"), ("f16", "GPU")):
-            self.refused(2, f"--dtype {name}", "the cpu device computes in f32", need, dtype=name)
-        for name in ("auto", "f32"):
-            self.assertNotIn("computes in f32", self.run_ok(dtype=name).stderr)
+        self.refused(2, "--dtype", "auto, f32, bf16, int8, f16", dtype="int4")
+        self.refused(2, "--dtype f16", "the cpu device computes in f32, bf16 and int8", "GPU", dtype="f16")
+        for name in ("auto", "f32", "int8"):
+            self.assertNotIn("--dtype", self.run_ok(dtype=name).stderr)
+        self.assertEqual(self.run_ok(dtype="bf16", isa="ref").stderr.count("slower than f32 here"), 1)
+        done = self.snug(*self.words(dtype="bf16", isa="avx512bf16"))
+        if done.returncode == 0:
+            self.assertNotIn("slower", done.stderr)
+        else:
+            self.assertIn("cannot run avx512bf16 kernels", done.stderr)
 
     def test_another_arithmetic_is_named_in_the_result(self):
         for suffix in ("mp4", "webm"):
             path = self.path("out/x." + suffix)
-            self.run_ok(output=path, frames=5, dtype="int8")
-            with open(path, "rb") as f:
-                self.assertIn(b"large transformer layers in int8", f.read())
+            for name in ("int8", "bf16"):
+                self.run_ok(output=path, frames=5, dtype=name)
+                with open(path, "rb") as f:
+                    self.assertIn(b"large transformer layers in " + name.encode(), f.read())
         path, model = self.path("out/both.mp4"), os.path.join(GOLDEN, "step_cache", "model")
         self.run_ok(output=path, frames=5, steps=8, model=model, step_cache="teacache", dtype="int8")
         with open(path, "rb") as f:

@@ -5,12 +5,26 @@
 
 #include "plan/profile.h"
 
+static Op linear(const Weight *w, int64_t rows)
+{
+    Op op = { .kind = OP_LINEAR, .n_in = 1, .n_weights = 1, .weight = { w } };
+    op.in[0] = (Tensor){ .dtype = DT_F32, .shape = SHAPE(rows, w->shape.dim[1]) };
+    op.out = (Tensor){ .dtype = DT_F32, .shape = SHAPE(rows, w->shape.dim[0]) };
+    return op;
+}
+
 static OpWork work_linear(int64_t rows, int64_t k, int64_t n, DType type)
 {
     const Weight w = { .name = "w", .dtype = type, .shape = SHAPE(n, k) };
-    Op op = { .kind = OP_LINEAR, .n_in = 1, .n_weights = 1, .weight = { &w } };
-    op.in[0] = (Tensor){ .dtype = DT_F32, .shape = SHAPE(rows, k) };
-    op.out = (Tensor){ .dtype = DT_F32, .shape = SHAPE(rows, n) };
+    const Op op = linear(&w, rows);
+    return work_of(&op);
+}
+
+static OpWork work_coarse(Arithmetic arithmetic)
+{
+    const Weight w = { .name = "w", .dtype = DT_F32, .shape = SHAPE(1536, 1536) };
+    Op op = linear(&w, 77);
+    op.arg.linear.arithmetic = arithmetic;
     return work_of(&op);
 }
 
@@ -45,6 +59,9 @@ TEST(work, classes_follow_shapes)
     CHECK_INT(work_linear(77, 1536, 8960, DT_BF16).dtype, DT_BF16);
     CHECK_INT(work_linear(77, 1536, 8960, DT_BF16).size, 77);
     CHECK_INT(work_linear(77, 64, 8960, DT_F32).class, WORK_GEMM_NARROW);
+    CHECK_INT(work_coarse(ARITHMETIC_F32).dtype, DT_F32);
+    CHECK_INT(work_coarse(ARITHMETIC_BF16).dtype, WORK_BF16);
+    CHECK_INT(work_coarse(ARITHMETIC_INT8).dtype, WORK_INT8);
     CHECK_INT(work_conv(96, 48, 3, 1).class, WORK_CONV_3X3);
     CHECK_INT(work_conv(96, 48, 3, 1).size, 48);
     CHECK_INT(work_conv(96, 3, 3, 1).class, WORK_CONV);

@@ -14,11 +14,16 @@ static size_t int8_bytes(const CpuDevice *cpu, const Op *op)
                                   tensor_cols(op->in[0]));
 }
 
+static size_t gemm_bytes(const CpuDevice *cpu, const Op *op)
+{
+    return cpu_gemm_scratch_bytes(pool_threads(cpu->pool),
+                                  op->arg.linear.arithmetic == ARITHMETIC_BF16);
+}
+
 size_t cpu_space_linear(const CpuDevice *cpu, const Op *op)
 {
-    if (op->kind == OP_LINEAR && op->arg.linear.int8)
-        return call_vector_bytes(op, 1) + int8_bytes(cpu, op);
-    return call_vector_bytes(op, 1) + cpu_gemm_scratch_bytes(pool_threads(cpu->pool));
+    const bool int8 = op->arg.linear.arithmetic == ARITHMETIC_INT8;
+    return call_vector_bytes(op, 1) + (int8 ? int8_bytes(cpu, op) : gemm_bytes(cpu, op));
 }
 
 static SnugStatus linear_int8(Call *c)
@@ -43,7 +48,7 @@ static SnugStatus linear_int8(Call *c)
 SnugStatus cpu_exec_linear(Call *c)
 {
     const Op *op = c->op;
-    if (op->arg.linear.int8) return linear_int8(c);
+    if (op->arg.linear.arithmetic == ARITHMETIC_INT8) return linear_int8(c);
     const int64_t k_x = tensor_cols(op->in[0]), n = tensor_cols(op->out);
     const int64_t k = k_x + (op->n_in > 1 ? tensor_cols(op->in[1]) : 0);
     const int64_t first = op->arg.linear.first;
@@ -54,6 +59,7 @@ SnugStatus cpu_exec_linear(Call *c)
                    .ldy = n,
                    .m = tensor_rows(op->in[0]),
                    .w = stored_rows(&all, first, n),
+                   .bf16 = op->arg.linear.arithmetic == ARITHMETIC_BF16,
                    .map = call_map(c->cpu, op->arg.linear.activation) };
     if (op->n_in > 1) {
         g.z = c->at->in[1];
@@ -62,8 +68,7 @@ SnugStatus cpu_exec_linear(Call *c)
     }
     g.bias = call_vector(c, 1);
     if (g.bias) g.bias += first;
-    cpu_gemm(&c->cpu->kernels, c->cpu->pool, &g,
-             call_scratch(c, cpu_gemm_scratch_bytes(pool_threads(c->cpu->pool))));
+    cpu_gemm(&c->cpu->kernels, c->cpu->pool, &g, call_scratch(c, gemm_bytes(c->cpu, op)));
     return SNUG_OK;
 }
 
@@ -83,8 +88,7 @@ SnugStatus cpu_exec_linear_add(Call *c)
                    .map = call_map(c->cpu, op->arg.linear.activation) };
     g.bias = call_vector(c, 1);
     if (g.bias) g.bias += first;
-    cpu_gemm(&c->cpu->kernels, c->cpu->pool, &g,
-             call_scratch(c, cpu_gemm_scratch_bytes(pool_threads(c->cpu->pool))));
+    cpu_gemm(&c->cpu->kernels, c->cpu->pool, &g, call_scratch(c, gemm_bytes(c->cpu, op)));
     return SNUG_OK;
 }
 

@@ -6,6 +6,9 @@
  *       pack the slab's panels (512 x 128 floats: 256 KiB, half of a usual L2)
  *       for each GEMM_ROWS rows: kernels->gemm_block adds its partial sums into y
  *
+ * In bf16 panels are rounded when they are packed, and the rows' terms for each slab anew: a copy of all
+ * of x could take as much memory as x, and rounding is a few percent of products with 128 columns.
+ *
  * Splitting by columns reads every weight once in all; each block of rows widens the slab again. The
  * cut with the least foreseen time is taken: even shares for the threads weigh most (nine units
  * for two threads waste a tenth). */
@@ -19,7 +22,12 @@ enum {
     FEW_ROWS_PANELS = 4,  /* and balance better */
     BLOCK_ROWS = 168,     /* least rows per block: widening again costs <= 3 % */
     UNITS_PER_THREAD = 8, /* more are not tried: a disturbed thread holds up the rest by one unit */
-    SLAB_FLOATS = SLAB_PANELS * PANEL * GEMM_KB
+    SLAB_FLOATS = SLAB_PANELS * PANEL * GEMM_KB,
+    WIDE_FLOATS = PANEL * GEMM_KB, /* a panel before it is rounded */
+    LINE = 64 / sizeof(float),
+    ROW_PITCH = GEMM_KB + LINE, /* no power of two: rows would share places in the cache */
+    BF16_ROWS = GEMM_ROWS / 2,  /* at once: the slab leaves no more room in the cache */
+    BF16_FLOATS = WIDE_FLOATS + BF16_ROWS * ROW_PITCH
 };
 
 /* What a unit costs besides its products, about, on Zen 3 with cold weights. */
@@ -39,6 +47,14 @@ typedef struct Job {
     Cut cut;
     float *scratch;
 } Job;
+
+/** Terms k0 .. k0 + kc of some columns, packed. */
+typedef struct Packed {
+    int64_t n0, cols, k0, kc;
+    int64_t depth;      /* kc, or what its terms become in bf16 */
+    float *panels;      /* [depth][PANEL] each */
+    float *wide, *rows; /* in bf16: a panel and rows of x on their way */
+} Packed;
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
@@ -98,56 +114,96 @@ static int64_t chain_terms(const GemmArgs *g, int64_t k0)
     return least(GEMM_KB, end - k0);
 }
 
-/** Rows m0..m1 of one slab against the packed terms k0..k0 + kc. */
-static void run_rows(const Job *job, const float *packed, int64_t n0, int64_t cols, int64_t k0,
-                     int64_t kc, int64_t m0, int64_t m1)
+/** Its panels, and with them the depth. */
+static void pack_panels(const Job *job, Packed *p)
+{
+    const Kernels *k = job->kernels;
+    const Stored *w = &job->args->w;
+    const bool bf16 = job->args->bf16;
+    float *to = p->panels;
+    p->depth = p->kc;
+    for (int64_t n = 0; n < p->cols; n += PANEL, to += p->depth * PANEL) {
+        k->pack[w->type](bf16 ? p->wide : to, w, p->n0 + n, p->k0, p->kc);
+        if (bf16) p->depth = k->bf16_panel(to, p->wide, p->kc);
+    }
+}
+
+/** Ask for a row that is rounded after the next products: 0.80 to 0.85 of f32's rate with AVX2. */
+static void fetch_row(const Job *job, const Packed *p, int64_t m)
+{
+    if (m >= job->args->m) return;
+    const float *x = row_terms(job->args, m, p->k0);
+    for (int64_t k = 0; k < p->kc; k += LINE)
+        __builtin_prefetch(x + k);
+}
+
+/** The packed terms of row m; r: its number among those at once. */
+static const float *packed_row(const Job *job, const Packed *p, int64_t m, int64_t r)
+{
+    const float *x = row_terms(job->args, m, p->k0);
+    if (!job->args->bf16) return x;
+    float *to = p->rows + r * ROW_PITCH;
+    fetch_row(job, p, m + BF16_ROWS);
+    (void)job->kernels->bf16_row(to, x, p->kc);
+    return to;
+}
+
+/** Rows m0..m1 against packed terms. */
+static void run_rows(const Job *job, const Packed *p, int64_t m0, int64_t m1)
 {
     const GemmArgs *g = job->args;
-    const bool last = k0 + kc == g->w.cols;
+    const bool last = p->k0 + p->kc == g->w.cols;
+    const int64_t step = g->bf16 ? BF16_ROWS : GEMM_ROWS;
     const float *a[GEMM_ROWS];
     float *c[GEMM_ROWS];
     GemmTile tile = { .a = a,
                       .c = c,
-                      .cols = cols,
-                      .b = packed,
-                      .kc = kc,
-                      .bias = last && g->bias ? g->bias + n0 : NULL,
-                      .add = k0 > 0 || g->add };
-    for (int64_t m = m0; m < m1; m += GEMM_ROWS) {
-        tile.rows = least(GEMM_ROWS, m1 - m);
+                      .cols = p->cols,
+                      .b = p->panels,
+                      .kc = p->depth,
+                      .bias = last && g->bias ? g->bias + p->n0 : NULL,
+                      .add = p->k0 > 0 || g->add };
+    for (int64_t m = m0; m < m1; m += step) {
+        tile.rows = least(step, m1 - m);
         for (int64_t r = 0; r < tile.rows; r++) {
-            a[r] = row_terms(g, m + r, k0);
-            c[r] = g->y + (m + r) * g->ldy + n0;
+            a[r] = packed_row(job, p, m + r, r);
+            c[r] = g->y + (m + r) * g->ldy + p->n0;
         }
-        job->kernels->gemm_block(&tile);
+        (g->bf16 ? job->kernels->bf16_block : job->kernels->gemm_block)(&tile);
         for (int64_t r = 0; last && g->map && r < tile.rows; r++)
-            g->map(c[r], c[r], cols);
+            g->map(c[r], c[r], p->cols);
     }
+}
+
+static size_t thread_floats(bool bf16)
+{
+    return bf16 ? SLAB_FLOATS + BF16_FLOATS : SLAB_FLOATS;
 }
 
 static void run_unit(void *context, int64_t unit, int worker)
 {
     const Job *job = context;
     const Stored *w = &job->args->w;
-    float *packed = job->scratch + (int64_t)worker * SLAB_FLOATS;
-    PackPanel *pack = job->kernels->pack[w->type];
-    const int64_t n0 = unit / job->cut.blocks * job->cut.slab_cols;
-    const int64_t cols = least(job->cut.slab_cols, w->rows - n0);
+    Packed p = { .panels = job->scratch + (size_t)worker * thread_floats(job->args->bf16) };
+    if (job->args->bf16) {
+        p.wide = p.panels + SLAB_FLOATS;
+        p.rows = p.wide + WIDE_FLOATS;
+    }
+    p.n0 = unit / job->cut.blocks * job->cut.slab_cols;
+    p.cols = least(job->cut.slab_cols, w->rows - p.n0);
     const int64_t m0 = unit % job->cut.blocks * job->cut.block_rows;
     const int64_t m1 = least(m0 + job->cut.block_rows, job->args->m);
-    int64_t k0 = 0;
     do {
-        const int64_t kc = chain_terms(job->args, k0);
-        for (int64_t n = 0; n < cols; n += PANEL)
-            pack(packed + n * kc, w, n0 + n, k0, kc);
-        run_rows(job, packed, n0, cols, k0, kc, m0, m1);
-        k0 += kc;
-    } while (k0 < w->cols);
+        p.kc = chain_terms(job->args, p.k0);
+        pack_panels(job, &p);
+        run_rows(job, &p, m0, m1);
+        p.k0 += p.kc;
+    } while (p.k0 < w->cols);
 }
 
-size_t cpu_gemm_scratch_bytes(int threads)
+size_t cpu_gemm_scratch_bytes(int threads, bool bf16)
 {
-    return (size_t)threads * SLAB_FLOATS * sizeof(float);
+    return (size_t)threads * thread_floats(bf16) * sizeof(float);
 }
 
 void cpu_gemm(const Kernels *kernels, Pool *pool, const GemmArgs *args, void *scratch)

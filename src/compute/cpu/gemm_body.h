@@ -2,13 +2,18 @@
  *
  * Included by gemm_avx2.c (6 x 16: 12 accumulators, 2 vectors of the panel, 1 broadcast = 15 of 16
  * registers) and gemm_avx512.c (14 x 32: 28 + 2 + 1 of 32; its two vectors come from two panels),
- * after vec.h and a definition of TILE_ROWS (6 or 14).
+ * after vec.h and a definition of TILE_ROWS (6 or 14). bf16_avx512bf16.c has it with its own
+ * TILE_FMA(x, b, sum) and pairs of bf16 in the place of floats, which are only moved here.
  *
  * The accumulators are named variables: gcc 12 keeps an array of them in memory and stores
  * all of it on every k (66 instead of 186 GFLOP/s on Zen 3). A tile of 64 terms takes 384 cycles, so
  * all that is asked once per tile counts: the number of rows is settled once per strip, and a
  * tile of full width asks once, not per row, whether to add. */
 #include "compute/cpu/kernels.h"
+
+#ifndef TILE_FMA
+#define TILE_FMA vec_fma
+#endif
 
 #if TILE_ROWS == 6
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
@@ -71,8 +76,8 @@ VEC_INLINE void tile_rows(const GemmTile *tile, int64_t row, TilePanel p, int ro
 #define STEP(i)                                                                                    \
     if (i < rows) {                                                                                \
         const vfloat x = vec_set(a##i[k]);                                                         \
-        low##i = vec_fma(x, b0, low##i);                                                           \
-        if (vectors > 1) high##i = vec_fma(x, b1, high##i);                                        \
+        low##i = TILE_FMA(x, b0, low##i);                                                          \
+        if (vectors > 1) high##i = TILE_FMA(x, b1, high##i);                                       \
     }
             EACH_ROW(STEP)
         }

@@ -29,7 +29,10 @@ Isa isa_detect(void)
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2)) return ISA_REF;
     const unsigned wide = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
     if ((b & wide) != wide || (state & XCR0_ZMM) != XCR0_ZMM) return ISA_AVX2;
-    return c & bit_AVX512VNNI ? ISA_VNNI : ISA_AVX512;
+    if (!(c & bit_AVX512VNNI)) return ISA_AVX512;
+    const unsigned last_leaf = a;
+    if (last_leaf < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d)) return ISA_VNNI;
+    return a & bit_AVX512BF16 ? ISA_BF16 : ISA_VNNI; /* no processor has it without VNNI */
 }
 
 #elif defined(__aarch64__)
@@ -51,11 +54,8 @@ Isa isa_detect(void)
 static const struct {
     const char *name;
     Isa isa;
-} NAMES[] = { { "ref", ISA_REF },
-              { "avx2", ISA_AVX2 },
-              { "avx512", ISA_AVX512 },
-              { "neon", ISA_NEON },
-              { "avx512vnni", ISA_VNNI } };
+} NAMES[] = { { "ref", ISA_REF },   { "avx2", ISA_AVX2 },       { "avx512", ISA_AVX512 },
+              { "neon", ISA_NEON }, { "avx512vnni", ISA_VNNI }, { "avx512bf16", ISA_BF16 } };
 
 const char *isa_name(Isa isa)
 {

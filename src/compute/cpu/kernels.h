@@ -54,6 +54,15 @@ enum { GEMM_ROWS = 84 };
  */
 typedef void PackPanel(float *restrict to, const Stored *w, int64_t n0, int64_t k0, int64_t kc);
 
+/* ---- products in bf16 (gemm.h) ---- */
+
+/** x to bf16, to the nearest, halves to even, for bf16_block of the same level, to which the form is
+ *  private: a float each, or two in the place of one float, the last with a zero. Returns how many
+ *  floats that makes. */
+typedef int64_t Bf16Row(float *restrict to, const float *restrict x, int64_t n);
+/** The same for every column of panel [n][PANEL]; returns the rows of `to`. */
+typedef int64_t Bf16Panel(float *restrict to, const float *restrict panel, int64_t n);
+
 /* ---- products in int8 (int8.h) ---- */
 
 /** Scale of values whose largest magnitude has these bits, and what to multiply them by: scale =
@@ -118,6 +127,9 @@ typedef struct Kernels {
     GemmBlock *gemm_block;
     PackPanel *pack[DT_COUNT]; /**< by stored type; NULL where a type is no weight */
     SoftmaxStep *softmax_step;
+    Bf16Row *bf16_row;
+    Bf16Panel *bf16_panel;
+    GemmBlock *bf16_block; /**< of rows and panels that they made; one tap */
     Int8Row *int8_row;
     Int8Peak *int8_peak;
     Int8Panel *int8_panel;

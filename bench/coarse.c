@@ -1,4 +1,4 @@
-/* int8.c  Products in int8 beside the same in f32, both of weights stored as bf16. */
+/* coarse.c  Products in int8 and bf16 beside the same in f32, all of weights stored as bf16. */
 #include "bench.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 typedef struct Product {
     Bench *bench;
     Int8Args bytes;
-    GemmArgs plain;
+    GemmArgs plain, pairs;
     void *scratch;
 } Product;
 
@@ -21,18 +21,33 @@ static void int8_task(void *context)
     cpu_int8(&p->bench->kernels, p->bench->pool, &p->bytes, p->scratch);
 }
 
+static void bf16_task(void *context)
+{
+    const Product *p = context;
+    cpu_gemm(&p->bench->kernels, p->bench->pool, &p->pairs, p->bench->scratch);
+}
+
 static void plain_task(void *context)
 {
     const Product *p = context;
     cpu_gemm(&p->bench->kernels, p->bench->pool, &p->plain, p->bench->scratch);
 }
 
-static void bench_int8(Bench *bench, int64_t m, int64_t k, int64_t n)
+static void race(Product *p, const char *dtype, BenchTask *task)
 {
     char name[64];
-    (void)snprintf(name, sizeof name, "int8 gemm BF16 %lldx%lldx%lld", (long long)m, (long long)k,
-                   (long long)n);
-    if (bench->filter && !strstr(name, bench->filter)) return;
+    const Int8Args *g = &p->bytes;
+    (void)snprintf(name, sizeof name, "%s gemm BF16 %lldx%lldx%lld", dtype, (long long)g->m,
+                   (long long)g->w.cols, (long long)g->w.rows);
+    if (p->bench->filter && !strstr(name, p->bench->filter)) return;
+    const Rival rivals[] = { { .name = name, .task = task, .context = p },
+                             { .name = "  in f32", .task = plain_task, .context = p } };
+    bench_race(p->bench, rivals, (int)COUNT(rivals), LIMIT_FMA,
+               2.0 * (double)g->m * (double)g->w.cols * (double)g->w.rows);
+}
+
+static void bench_shape(Bench *bench, int64_t m, int64_t k, int64_t n)
+{
     Slab x = bench_take((size_t)(m * k) * sizeof(float)),
          y = bench_take((size_t)(m * n) * sizeof(float)), w = bench_take((size_t)(n * k) * 2),
          scratch = bench_take(cpu_int8_scratch_bytes(pool_threads(bench->pool), m, k));
@@ -46,22 +61,22 @@ static void bench_int8(Bench *bench, int64_t m, int64_t k, int64_t n)
     p.bytes.m = p.plain.m = m;
     p.bytes.ldx = p.plain.ldx = k;
     p.bytes.ldy = p.plain.ldy = n;
-    const Rival rivals[] = { { .name = name, .task = int8_task, .context = &p },
-                             { .name = "  in f32", .task = plain_task, .context = &p } };
-    bench_race(bench, rivals, (int)COUNT(rivals), LIMIT_FMA,
-               2.0 * (double)m * (double)k * (double)n);
+    p.pairs = p.plain;
+    p.pairs.bf16 = true;
+    race(&p, "int8", int8_task);
+    race(&p, "bf16", bf16_task);
     slab_close(&scratch);
     slab_close(&w);
     slab_close(&y);
     slab_close(&x);
 }
 
-void bench_int8s(Bench *bench)
+void bench_coarse(Bench *bench)
 {
     static const int64_t SHAPES[][3] = {
         { 64, 1536, 1536 },  { 192, 1536, 1536 }, { 768, 1536, 1536 },
         { 768, 1536, 8960 }, { 768, 8960, 1536 }, { 768, 5120, 5120 },
     };
     for (size_t s = 0; s < COUNT(SHAPES); s++)
-        bench_int8(bench, SHAPES[s][0], SHAPES[s][1], SHAPES[s][2]);
+        bench_shape(bench, SHAPES[s][0], SHAPES[s][1], SHAPES[s][2]);
 }
