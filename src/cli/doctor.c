@@ -141,7 +141,7 @@ static const Known KNOWN[] = {
       "and kernels widen them while computing, so nothing is to be set. To halve f32 files on "
       "disk, "
       "store them as f16 or bf16",
-      "snug run ... --dtype f16" },
+      "snug convert MODEL MODEL-f16/ --to f16" },
     { "WAN_COMPILE",
       "the original compiles the model by torch.compile; here kernels are compiled already and "
       "chosen "
