@@ -33,21 +33,14 @@ static void plain_task(void *context)
     cpu_gemm(&p->bench->kernels, p->bench->pool, &p->plain, p->bench->scratch);
 }
 
-static void race(Product *p, const char *dtype, BenchTask *task)
+/* One arithmetic beside f32. */
+static void race(Bench *bench, const char *dtype, BenchTask *task, const int64_t shape[3])
 {
     char name[64];
-    const Int8Args *g = &p->bytes;
-    (void)snprintf(name, sizeof name, "%s gemm BF16 %lldx%lldx%lld", dtype, (long long)g->m,
-                   (long long)g->w.cols, (long long)g->w.rows);
-    if (p->bench->filter && !strstr(name, p->bench->filter)) return;
-    const Rival rivals[] = { { .name = name, .task = task, .context = p },
-                             { .name = "  in f32", .task = plain_task, .context = p } };
-    bench_race(p->bench, rivals, (int)COUNT(rivals), LIMIT_FMA,
-               2.0 * (double)g->m * (double)g->w.cols * (double)g->w.rows);
-}
-
-static void bench_shape(Bench *bench, int64_t m, int64_t k, int64_t n)
-{
+    const int64_t m = shape[0], k = shape[1], n = shape[2];
+    (void)snprintf(name, sizeof name, "%s gemm BF16 %lldx%lldx%lld", dtype, (long long)m,
+                   (long long)k, (long long)n);
+    if (bench->filter && !strstr(name, bench->filter)) return;
     Slab x = bench_take((size_t)(m * k) * sizeof(float)),
          y = bench_take((size_t)(m * n) * sizeof(float)), w = bench_take((size_t)(n * k) * 2),
          scratch = bench_take(cpu_int8_scratch_bytes(pool_threads(bench->pool), m, k));
@@ -63,8 +56,10 @@ static void bench_shape(Bench *bench, int64_t m, int64_t k, int64_t n)
     p.bytes.ldy = p.plain.ldy = n;
     p.pairs = p.plain;
     p.pairs.bf16 = true;
-    race(&p, "int8", int8_task);
-    race(&p, "bf16", bf16_task);
+    const Rival rivals[] = { { .name = name, .task = task, .context = &p },
+                             { .name = "  in f32", .task = plain_task, .context = &p } };
+    bench_race(bench, rivals, (int)COUNT(rivals), LIMIT_FMA,
+               2.0 * (double)m * (double)k * (double)n);
     slab_close(&scratch);
     slab_close(&w);
     slab_close(&y);
@@ -77,6 +72,8 @@ void bench_coarse(Bench *bench)
         { 64, 1536, 1536 },  { 192, 1536, 1536 }, { 768, 1536, 1536 },
         { 768, 1536, 8960 }, { 768, 8960, 1536 }, { 768, 5120, 5120 },
     };
-    for (size_t s = 0; s < COUNT(SHAPES); s++)
-        bench_shape(bench, SHAPES[s][0], SHAPES[s][1], SHAPES[s][2]);
+    for (size_t s = 0; s < COUNT(SHAPES); s++) {
+        race(bench, "int8", int8_task, SHAPES[s]);
+        race(bench, "bf16", bf16_task, SHAPES[s]);
+    }
 }
