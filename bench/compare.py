@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -38,12 +39,14 @@ def check_out(rev):
     """(its short name, the folder of its sources)"""
     name = call("git", "rev-parse", "--short", "--verify", rev + "^{commit}").strip()
     tree = os.path.join(FOLDER, name)
-    if not os.path.exists(os.path.join(tree, "meson.build")):
-        os.makedirs(tree, exist_ok=True)
-        archive = subprocess.Popen(["git", "archive", name], cwd=ROOT, stdout=subprocess.PIPE)
-        subprocess.run(["tar", "-x", "-C", tree], stdin=archive.stdout, check=True)
-        if archive.wait():
-            raise SystemExit(f"compare: git archive {name} failed")
+    if not os.path.exists(tree):
+        part = tree + ".part"
+        shutil.rmtree(part, ignore_errors=True)
+        os.makedirs(part)
+        call("git", "archive", "-o", os.path.join(part, "sources.tar"), name)
+        call("tar", "-xf", "sources.tar", cwd=part)
+        os.remove(os.path.join(part, "sources.tar"))
+        os.rename(part, tree)  # whole or not there
     return name, tree
 
 
