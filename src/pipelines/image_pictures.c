@@ -140,19 +140,12 @@ static void fill_drawn(void *context, float *to, int64_t count)
         to[i] = j->mask[i / 3] ? 1.0f : 0.0f;
 }
 
-static void fill_kept(void *context, float *to, int64_t count)
-{
-    const ImageJob *j = context;
-    for (int64_t i = 0; i < count; i++)
-        to[i] = j->mask[i / 3] ? 0.0f : j->picture[i];
-}
-
 void image_frame(Run *r, ImageJob *j, int k, Tensor frame)
 {
     if (j->request->keep_unmasked && j->mask && run_ok(r)) {
         const Tensor drawn = run_input(r, frame.shape, fill_drawn, j);
         frame = op_gated_activation(r, drawn, frame, ACT_NONE);
-        frame = op_add(r, frame, run_input(r, frame.shape, fill_kept, j));
+        frame = op_add(r, frame, image_input_masked(r, j));
     }
     if (j->take)
         run_take(r, frame, j->take, j->take_context);
