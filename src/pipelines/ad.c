@@ -189,8 +189,10 @@ static void draw_background(Run *r, AdJob *j)
     flux_embed(r, flux(j, AD_BACKGROUND));
     if (j->injects) flux_embed(r, flux(j, AD_PRODUCT));
     flux_paint(r, flux(j, AD_BACKGROUND));
-    if (j->injects) STEP(r, place_product(j, r->err));
-    if (j->injects) flux_paint(r, flux(j, AD_PRODUCT));
+    if (j->injects) {
+        STEP(r, place_product(j, r->err));
+        flux_paint(r, flux(j, AD_PRODUCT));
+    }
     if (j->last_step > 1) STEP(r, ad_save_step(j, "step1_result.png", &j->background, r->err));
 }
 

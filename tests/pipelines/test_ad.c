@@ -35,22 +35,25 @@ TEST(ad, is_the_same_under_every_budget_and_thread_count)
     }
 }
 
+/* From step 2 or 3 on, with what the steps before left in the scratch folder, to tail.npy. */
+static void run_tail(int first)
+{
+    SnugEngine *engine = ad_engine(2, GIB);
+    SnugJob *job = ad_job(engine);
+    request_option(job, "start-step", first == 2 ? "2" : "3");
+    request_option(job, "step1-image", request_scratch("step1_result.png"));
+    if (first == 3) request_option(job, "step2-image", request_scratch("step2_result.png"));
+    run_npy(job, engine, "tail.npy");
+}
+
 TEST(ad, goes_on_from_any_step)
 {
-    char step1[512], step2[512];
     SnugEngine *engine = ad_engine(2, GIB);
     SnugJob *job = ad_job(engine);
     request_option(job, "steps-folder", test_scratch());
     run_npy(job, engine, "full.npy");
-    (void)snprintf(step1, sizeof step1, "%s", request_scratch("step1_result.png"));
-    (void)snprintf(step2, sizeof step2, "%s", request_scratch("step2_result.png"));
     for (int first = 2; first <= 3; first++) {
-        engine = ad_engine(2, GIB);
-        job = ad_job(engine);
-        request_option(job, "start-step", first == 2 ? "2" : "3");
-        request_option(job, "step1-image", step1);
-        if (first == 3) request_option(job, "step2-image", step2);
-        run_npy(job, engine, "tail.npy");
+        run_tail(first);
         request_check_same(request_scratch("full.npy"), request_scratch("tail.npy"));
     }
 }
@@ -119,11 +122,7 @@ TEST(ad, without_a_product_the_background_can_be_the_result_of_step_1)
     request_option(job, "no-product-skip-injection", "true");
     request_option(job, "steps-folder", test_scratch());
     run_npy(job, engine, "bare.npy");
-    engine = ad_engine(2, GIB);
-    job = ad_job(engine);
-    request_option(job, "start-step", "2");
-    request_option(job, "step1-image", request_scratch("step1_result.png"));
-    run_npy(job, engine, "tail.npy");
+    run_tail(2);
     request_check_same(request_scratch("bare.npy"), request_scratch("tail.npy"));
 }
 
