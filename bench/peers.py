@@ -10,8 +10,8 @@ from outside. PyTorch and stable-diffusion.cpp time a call after their weights a
 it up, in the better of two memory formats where there are convolutions. snug's figure for a transformer or UNet is the
 last of its steps with a share of what is computed once for all steps; elsewhere it is the whole stage, with all reading
 of weights that it waits for. PyTorch computes in float32 and stable-diffusion.cpp is built with ggml's faster matrix
-products and tried with and without the options that may make it faster: the best counts. Files lie in the page cache for
-all. Whole requests are timed from outside, from the start of the process to the finished video.
+products and tried with and without the options that may make it faster: the best counts; the package as it comes, without
+these products, is timed beside it for the 1.3B transformer. Files lie in the page cache for all. Whole requests are timed from outside, from the start of the process to the finished video.
 
 Results are kept in --results as they come: an interrupted run loses nothing and goes on with --add; rows that are not
 measured again are taken from there, as far as the same processor and as many threads made them, and docs/PERF.md and
@@ -41,17 +41,19 @@ SMALL, LARGE = "small", "large"
 class Work:
     """A row: what is timed, the model and request it is part of, the stages that snug reports it as."""
 
-    def __init__(self, name, title, size, model, stages, frames=1, steps=1, guidance=1.0, picture=None):
+    def __init__(self, name, title, size, model, stages, frames=1, steps=1, guidance=1.0, picture=None, as_shipped=False):
         self.name, self.title, self.size, self.model, self.stages = name, title, size, model, stages
         self.frames, self.steps, self.guidance = frames, steps, guidance
         self.picture = picture  # "WxH": not a video
+        self.as_shipped = as_shipped  # stable-diffusion.cpp without its faster products, too
 
 
 DENOISE, DECODE, TEXT = ("denoise",), ("vae decode",), ("text encoder",)
 STEPS = ("embedding", "denoise")  # what is computed once for all steps counts, too
 ROWS = (
-    Work("dit-1.3b-9", "Wan 1.3B transformer, one forward, 256x256, 9 frames", SMALL, "t2v-1.3b", DENOISE, 9, 2),
-    Work("dit-1.3b-17", "the same, 17 frames", SMALL, "t2v-1.3b", DENOISE, 17, 2),
+    Work("dit-1.3b-9", "Wan 1.3B transformer, one forward, 256x256, 9 frames", SMALL, "t2v-1.3b", DENOISE, 9, 2,
+         as_shipped=True),
+    Work("dit-1.3b-17", "the same, 17 frames", SMALL, "t2v-1.3b", DENOISE, 17, 2, as_shipped=True),
     Work("vae-2.1", "Wan VAE 2.1 decode, 256x256, 5 frames", SMALL, "t2v-1.3b", DECODE, 5),
     Work("flux-blocks", "FLUX.1, one double and one single block, 1024 tokens", SMALL, "flux", STEPS, steps=2,
          picture="512x256"),
@@ -206,9 +208,10 @@ def sdcpp_words(args, work, model, variant):
     return {"model": {**given, "n_threads": args.threads, **variant}, "video": video, "output": output}
 
 
-def sdcpp_once(args, work, variant):
+def sdcpp_once(args, work, variant, packages=None):
     words = json.dumps(sdcpp_words(args, work, make_model(args, work.model), variant))
-    done = Watched([args.python, os.path.join(BENCH, "peers_sdcpp.py"), words])
+    first = ["env", f"PYTHONPATH={packages}"] if packages else []
+    done = Watched([*first, args.python, os.path.join(BENCH, "peers_sdcpp.py"), words])
     if done.code:
         return Result(done=done, why=f"exit {done.code}: {last_line(done.error)}")
     if work.stages is None:
@@ -233,6 +236,14 @@ def run_sdcpp(args, work):
     best = min(range(len(results)), key=lambda i: results[i].seconds or float("inf"))
     args.variants[work.name] = variants[best]
     return results[best]
+
+
+def run_sdcpp_as_shipped(args, work):
+    """With the options that are best for the faster build."""
+    packages = os.path.join(os.path.dirname(os.path.dirname(args.python)), "as-shipped")
+    if not os.path.isdir(packages):
+        return Result(why="not built")
+    return sdcpp_once(args, work, args.variants.get(work.name) or {}, packages)
 
 
 def snug_request(args, work):
@@ -282,7 +293,8 @@ def run_snug(args, work):
     return Result(seconds, done, gflop=sum(plan["stages"][i]["gflop"] for i in chosen) / share)
 
 
-SYSTEMS = (("PyTorch", run_torch), ("sd.cpp", run_sdcpp), ("snug", run_snug))
+AS_SHIPPED = "sd.cpp as shipped"
+SYSTEMS = (("PyTorch", run_torch), ("sd.cpp", run_sdcpp), (AS_SHIPPED, run_sdcpp_as_shipped), ("snug", run_snug))
 
 
 # ---- the whole ----------------------------------------------------------------------------------------------------------
@@ -321,7 +333,7 @@ def measure(args, kept, chosen):
     for i in range(args.repeat):
         for work in chosen:
             for name, run in SYSTEMS:
-                if name in args.without.split(","):
+                if name in args.without.split(",") or (name == AS_SHIPPED and not work.as_shipped):
                     continue
                 begin = time.monotonic()
                 result = run(args, work)
@@ -335,7 +347,7 @@ def best(results):
     """Median of seconds, greatest peak, reason."""
     good = [r for r in results if r["seconds"]]
     if not good:
-        return None, None, results[-1]["why"] if results else "left out"
+        return None, None, results[-1]["why"] if results else ""
     return statistics.median(r["seconds"] for r in good), max(r["bytes"] for r in good), ""
 
 
@@ -371,7 +383,7 @@ def arguments():
     p.add_argument("--repeat", type=int, default=3, metavar="N", help="0: only write what --results holds")
     p.add_argument("--add", action="store_true", help="more rounds of rows that --results holds, instead of new ones")
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    p.add_argument("--without", default="", metavar="NAME,...", help="PyTorch or sd.cpp")
+    p.add_argument("--without", default="", metavar="NAME,...", help="PyTorch, sd.cpp, sd.cpp as shipped")
     p.add_argument("--birefnet", metavar="FOLDER", help="a checkout of github.com/ZhengPeng7/BiRefNet, whose module is not packaged")
     p.add_argument("--scratch", help="folder for models and outputs, kept; default a temporary one")
     p.add_argument("--results", default=os.path.join(ROOT, "build", "peers.json"), help="kept as they come; default %(default)s")

@@ -4,7 +4,7 @@ import os
 import re
 from xml.sax.saxutils import escape
 
-COLOURS = {"PyTorch": "#d9822b", "sd.cpp": "#8a5fd3", "snug": "#2f9e6e"}
+COLOURS = {"PyTorch": "#d9822b", "sd.cpp": "#8a5fd3", "sd.cpp as shipped": "#b9a3e3", "snug": "#2f9e6e"}
 OWN = "snug"
 LEFT, BAR, GAP, WIDTH = 20, 16, 46, 640
 BEGIN, END = "<!-- bench peers -->", "<!-- end of bench peers -->"
@@ -29,7 +29,7 @@ def processor():
 
 def _cell(cell):
     seconds, peak, why = cell
-    return f"{seconds:.2f} s, {peak / 2**30:.2f} GiB" if seconds else why.replace("|", "/")
+    return f"{seconds:.2f} s, {peak / 2**30:.2f} GiB" if seconds else why.replace("|", "/") or "-"
 
 
 def _ratio(value):
@@ -51,7 +51,8 @@ def markdown(lines, note):
 
 def svg(lines, note):
     """Bars of seconds, each row to its own scale."""
-    high = GAP + len(lines) * (3 * BAR + GAP)
+    shown = [[(name, cell) for name, cell in line.cells.items() if cell[0] or cell[2]] for line in lines]
+    high = GAP + sum(len(cells) * BAR + GAP for cells in shown)
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 140} {high}" '
         'font-family="sans-serif" font-size="12">',
@@ -59,16 +60,16 @@ def svg(lines, note):
         f'<text x="{LEFT}" y="20" fill="#555">{escape(note)} Seconds and peak memory; shorter is better.</text>',
     ]
     y = GAP
-    for line in lines:
+    for line, cells in zip(lines, shown):
         out.append(f'<text x="{LEFT}" y="{y}" font-weight="bold">{escape(line.title)}</text>')
-        longest = max([cell[0] for cell in line.cells.values() if cell[0]], default=1)
-        for i, (name, cell) in enumerate(line.cells.items()):
+        longest = max([cell[0] for _, cell in cells if cell[0]], default=1)
+        for i, (name, cell) in enumerate(cells):
             top = y + 6 + i * BAR
             long = WIDTH * 0.75 * (cell[0] or 0) / longest
             text = escape(f"{name}: {_cell(cell)}"[:80])
             out.append(f'<rect x="{LEFT}" y="{top}" width="{long:.1f}" height="{BAR - 3}" fill="{COLOURS[name]}"/>')
             out.append(f'<text x="{LEFT + long + 6:.1f}" y="{top + 11}">{text}</text>')
-        y += 3 * BAR + GAP
+        y += len(cells) * BAR + GAP
     return "\n".join(out) + "\n</svg>\n"
 
 

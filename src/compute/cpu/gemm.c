@@ -6,6 +6,9 @@
  *       pack the slab's panels (512 x 128 floats: 256 KiB, half of a usual L2)
  *       for each GEMM_ROWS rows: kernels->gemm_block adds its partial sums into y
  *
+ * Few rows take less time than reading the weights from memory: while they are multiplied, the terms that
+ * this thread will pack next are asked for, and packing finds them in the second-level cache.
+ *
  * In bf16 panels are rounded when they are packed, and the rows' terms for each slab anew: a copy of all
  * of x could take as much memory as x, and rounding is a few percent of products with 128 columns.
  *
@@ -18,8 +21,9 @@
 
 enum {
     SLAB_PANELS = 8,
-    FEW_ROWS = 64,        /* below this narrower slabs cost nothing */
-    FEW_ROWS_PANELS = 4,  /* and balance better */
+    FEW_ROWS = 64,       /* below this narrower slabs cost nothing */
+    FEW_ROWS_PANELS = 4, /* and balance better */
+    PACKS_LESS = 8, /* from here on packing takes less time than products, which then ask for all */
     BLOCK_ROWS = 168,     /* least rows per block: widening again costs <= 3 % */
     UNITS_PER_THREAD = 8, /* more are not tried: a disturbed thread holds up the rest by one unit */
     SLAB_FLOATS = SLAB_PANELS * PANEL * GEMM_KB,
@@ -45,6 +49,7 @@ typedef struct Job {
     const Kernels *kernels;
     const GemmArgs *args;
     Cut cut;
+    int threads;
     float *scratch;
 } Job;
 
@@ -148,8 +153,25 @@ static const float *packed_row(const Job *job, const Packed *p, int64_t m, int64
     return to;
 }
 
+/** What is packed after p, if it is the unit with which this one would go on next. Fewer rows than
+ *  PACKS_LESS: every second row, the others come while packing. */
+static GemmFetch fetch_next(const Job *job, const Packed *p, int64_t next_n0)
+{
+    const GemmArgs *g = job->args;
+    const bool same = p->k0 + p->kc < g->w.cols;
+    const int64_t n0 = same ? p->n0 : next_n0, k0 = same ? p->k0 + p->kc : 0;
+    const int64_t rows = least(job->cut.slab_cols, g->w.rows - n0);
+    if (g->m > FEW_ROWS || rows <= 1) return (GemmFetch){ 0 };
+    const char *from = stored_at(&g->w, n0, k0);
+    const int64_t each = g->m < PACKS_LESS ? 2 : 1;
+    return (GemmFetch){ .from = from,
+                        .rows = (rows + each - 1) / each,
+                        .pitch = (stored_at(&g->w, n0 + 1, k0) - from) * each,
+                        .bytes = stored_at(&g->w, n0, k0 + chain_terms(g, k0)) - from };
+}
+
 /** Rows m0..m1 against packed terms. */
-static void run_rows(const Job *job, const Packed *p, int64_t m0, int64_t m1)
+static void run_rows(const Job *job, const Packed *p, int64_t m0, int64_t m1, int64_t next_n0)
 {
     const GemmArgs *g = job->args;
     const bool last = p->k0 + p->kc == g->w.cols;
@@ -162,7 +184,8 @@ static void run_rows(const Job *job, const Packed *p, int64_t m0, int64_t m1)
                       .b = p->panels,
                       .kc = p->depth,
                       .bias = last && g->bias ? g->bias + p->n0 : NULL,
-                      .add = p->k0 > 0 || g->add };
+                      .add = p->k0 > 0 || g->add,
+                      .fetch = fetch_next(job, p, next_n0) };
     for (int64_t m = m0; m < m1; m += step) {
         tile.rows = least(step, m1 - m);
         for (int64_t r = 0; r < tile.rows; r++) {
@@ -191,12 +214,13 @@ static void run_unit(void *context, int64_t unit, int worker)
     }
     p.n0 = unit / job->cut.blocks * job->cut.slab_cols;
     p.cols = least(job->cut.slab_cols, w->rows - p.n0);
+    const int64_t next_n0 = p.n0 + job->threads * job->cut.slab_cols; /* threads take turns */
     const int64_t m0 = unit % job->cut.blocks * job->cut.block_rows;
     const int64_t m1 = least(m0 + job->cut.block_rows, job->args->m);
     do {
         p.kc = chain_terms(job->args, p.k0);
         pack_panels(job, &p);
-        run_rows(job, &p, m0, m1);
+        run_rows(job, &p, m0, m1, next_n0);
         p.k0 += p.kc;
     } while (p.k0 < w->cols);
 }
@@ -209,6 +233,7 @@ size_t cpu_gemm_scratch_bytes(int threads, bool bf16)
 void cpu_gemm(const Kernels *kernels, Pool *pool, const GemmArgs *args, void *scratch)
 {
     if (args->m <= 0 || args->w.rows <= 0) return;
-    Job job = { kernels, args, cut_product(args->m, args->w.rows, pool_threads(pool)), scratch };
+    const int threads = pool_threads(pool);
+    Job job = { kernels, args, cut_product(args->m, args->w.rows, threads), threads, scratch };
     pool_run(pool, job.cut.slabs * job.cut.blocks, run_unit, &job);
 }

@@ -28,6 +28,12 @@ typedef struct TilePanel {
     int64_t n0; /**< first column */
 } TilePanel;
 
+/** What a tile asks for of other memory: `rows` pieces, one after the other, `step` bytes a term. */
+typedef struct TileFetch {
+    const char *from;
+    int64_t rows, pitch, step;
+} TileFetch;
+
 enum { LINE = 64 / sizeof(float), FETCH_TERMS = 256 };
 
 /** Fewer columns than lanes. Apart, or it is unrolled into every tile. */
@@ -56,9 +62,10 @@ VEC_INLINE void finish(const GemmTile *tile, int64_t row, int64_t n0, vfloat sum
     vec_store(c, sum);
 }
 
-/** `rows` rows from `row` on against one or two vectors of columns; both counts are constants
- *  where this is inlined. */
-VEC_INLINE void tile_rows(const GemmTile *tile, int64_t row, TilePanel p, int rows, int vectors)
+/** `rows` rows from `row` on against one or two vectors of columns; both counts, and whether there
+ *  is something to ask for, are constants where this is inlined. */
+VEC_INLINE void tile_rows(const GemmTile *tile, int64_t row, TilePanel p, int rows, int vectors,
+                          const TileFetch *fetch)
 {
     const int64_t n_taps = tile->tap ? tile->n_taps : 1;
 #define FETCH(i) /* or the additions at the end wait for it */                                     \
@@ -70,16 +77,26 @@ VEC_INLINE void tile_rows(const GemmTile *tile, int64_t row, TilePanel p, int ro
         const int64_t offset = tile->tap ? tile->tap[t] : 0;
 #define POINT(i) const float *a##i = tile->a[row + (i < rows ? i : 0)] + offset;
         EACH_ROW(POINT)
+        const int64_t pieces = fetch ? fetch->rows : 1;
+        int64_t k = 0;
+        for (int64_t piece = 1; piece <= pieces; piece++) {
+            const int64_t end = fetch ? tile->kc * piece / pieces : tile->kc;
+            const char *line = fetch ? fetch->from + (piece - 1) * fetch->pitch : NULL;
 #pragma GCC unroll 2
-        for (int64_t k = 0; k < tile->kc; k++, p.low += PANEL, p.high += PANEL) {
-            const vfloat b0 = vec_load(p.low), b1 = vectors > 1 ? vec_load(p.high) : b0;
+            for (; k < end; k++, p.low += PANEL, p.high += PANEL) {
+                const vfloat b0 = vec_load(p.low), b1 = vectors > 1 ? vec_load(p.high) : b0;
 #define STEP(i)                                                                                    \
     if (i < rows) {                                                                                \
         const vfloat x = vec_set(a##i[k]);                                                         \
         low##i = TILE_FMA(x, b0, low##i);                                                          \
         if (vectors > 1) high##i = TILE_FMA(x, b1, high##i);                                       \
     }
-            EACH_ROW(STEP)
+                EACH_ROW(STEP)
+                if (fetch) {
+                    __builtin_prefetch(line, 0, 2);
+                    line += fetch->step;
+                }
+            }
         }
     }
     float *const *c = tile->c + row;
@@ -131,45 +148,70 @@ VEC_INLINE void fetch_rows(const GemmTile *tile, int64_t row, int rows, int64_t 
         }
 }
 
-/** `rows` (a constant where this is inlined) rows from `row` on against all columns. */
-VEC_INLINE void strip_rows(const GemmTile *tile, int64_t row, int rows)
+/** Share t of n of what is asked for; a share without a row asks for what is at hand. */
+VEC_INLINE TileFetch share_fetch(const GemmTile *tile, int64_t t, int64_t n)
+{
+    const GemmFetch *all = &tile->fetch;
+    const int64_t first = all->rows * t / n, rows = all->rows * (t + 1) / n - first;
+    if (rows <= 0) return (TileFetch){ (const char *)tile->b, 1, 0, 0 };
+    return (TileFetch){ all->from + first * all->pitch, rows, all->pitch,
+                        (all->bytes * rows + tile->kc - 1) / tile->kc };
+}
+
+/** `rows` rows from `row` on against all columns: strip `strip` of `strips`. `rows` and `fetching`
+ *  are constants where this is inlined. */
+VEC_INLINE void strip_rows(const GemmTile *tile, int64_t row, int rows, bool fetching,
+                           int64_t strip, int64_t strips)
 {
     const int64_t depth = tile->kc * (tile->tap ? tile->n_taps : 1);
     const int64_t steps = (tile->cols + 2 * VLEN - 1) / (2 * VLEN);
     const int64_t share =
         tile->kc < FETCH_TERMS ? 0 : (tile->kc + LINE * steps - 1) / (LINE * steps) * LINE;
     int64_t k0 = 0; /* of the terms to fetch: a share of them with every tile */
-    for (int64_t n0 = 0; n0 < tile->cols; n0 += 2 * VLEN, k0 += share) {
+    int64_t step = strip * steps;
+    for (int64_t n0 = 0; n0 < tile->cols; n0 += 2 * VLEN, k0 += share, step++) {
         TilePanel p = { tile->b + n0 * depth, NULL, n0 };
+        const TileFetch fetch =
+            fetching ? share_fetch(tile, step, steps * strips) : (TileFetch){ 0 };
         if (share) fetch_rows(tile, row + rows, rows, k0, share);
 #if VLEN_IS_PANEL
         p.high = p.low + depth * PANEL;
         if (tile->cols - n0 <= PANEL) {
             p.high = p.low;
-            tile_rows(tile, row, p, rows, 1);
+            tile_rows(tile, row, p, rows, 1, fetching ? &fetch : NULL);
             continue;
         }
 #else
         p.high = p.low + VLEN;
 #endif
-        tile_rows(tile, row, p, rows, 2);
+        tile_rows(tile, row, p, rows, 2, fetching ? &fetch : NULL);
     }
 }
 
-static void gemm_block_body(const GemmTile *tile)
+VEC_INLINE void block_rows(const GemmTile *tile, bool fetching)
 {
-    int64_t rows;
-    for (int64_t row = 0; row < tile->rows; row += rows) {
-        const int64_t left = tile->rows - row, tiles = (left + TILE_ROWS - 1) / TILE_ROWS;
-        rows = (left + tiles - 1) / tiles; /* 8 rows as 4 + 4, not 6 + 2 */
+    const int64_t strips = (tile->rows + TILE_ROWS - 1) / TILE_ROWS;
+    int64_t row = 0;
+    for (int64_t strip = 0; strip < strips; strip++) {
+        const int64_t left = strips - strip;
+        const int64_t rows = (tile->rows - row + left - 1) / left; /* 8 rows as 4 + 4, not 6 + 2 */
         switch (rows) {
 #define CASE(i)                                                                                    \
     case i + 1:                                                                                    \
-        strip_rows(tile, row, i + 1);                                                              \
+        strip_rows(tile, row, i + 1, fetching, strip, strips);                                     \
         break;
             EACH_ROW(CASE)
         default:
             break;
         }
+        row += rows;
     }
+}
+
+static void gemm_block_body(const GemmTile *tile)
+{
+    if (tile->fetch.rows && tile->kc)
+        block_rows(tile, true);
+    else
+        block_rows(tile, false);
 }

@@ -23,6 +23,14 @@ enum { PANEL = 16 };
 
 /* ---- matrix products ---- */
 
+/** Memory to ask for during products, for use after them: rows of bytes. */
+typedef struct GemmFetch {
+    const char *from;
+    int64_t rows;  /**< 0: nothing */
+    int64_t pitch; /**< bytes from one row to the next */
+    int64_t bytes; /**< of each row */
+} GemmFetch;
+
 /**
  * One block of a product: c[r][j] = sum over taps t and k < kc of
  *   a[r][tap[t] + k] * b[j / PANEL][t * kc + k][j % PANEL]
@@ -43,6 +51,7 @@ typedef struct GemmTile {
     int64_t n_taps;     /**< ignored without tap */
     const float *bias;  /**< [cols] or NULL */
     bool add;           /**< add to c instead of overwriting it */
+    GemmFetch fetch;    /**< without tap; asked for evenly over the products, or not at all */
 } GemmTile;
 typedef void GemmBlock(const GemmTile *tile);
 /** A multiple of every variant's tile height: the row step for drivers. */

@@ -48,3 +48,11 @@ Stored stored_rows(const Stored *w, int64_t first, int64_t rows)
         view.data = (const char *)w->data + first * w->row_bytes;
     return view;
 }
+
+const char *stored_at(const Stored *w, int64_t row, int64_t k0)
+{
+    const DTypeInfo *info = dtype_info(w->type);
+    const char *data = w->data;
+    if (info->block == 1) return data + row * w->row_bytes + k0 * info->bytes;
+    return data + (w->first + row * w->cols + k0) / info->block * info->bytes;
+}

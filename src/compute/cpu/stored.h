@@ -40,6 +40,8 @@ Stored stored_dense(DType type, const void *data, int64_t rows, int64_t cols);
 Stored stored_weight(const Weight *weight, const void *at, int64_t rows, int64_t cols);
 /** Are the bytes in place its f32 values? */
 bool stored_is_f32(const Weight *weight);
+/** Where row `row` keeps its terms from k0 on, or a few bytes before; no scales. */
+const char *stored_at(const Stored *w, int64_t row, int64_t k0);
 /** The same matrix from row `first` on, `rows` rows. */
 Stored stored_rows(const Stored *w, int64_t first, int64_t rows);
 

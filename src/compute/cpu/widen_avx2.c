@@ -9,7 +9,11 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { SIDE = 8, AHEAD = 256 }; /* prefetch: 8 streams defeat the hardware's own */
+enum {
+    SIDE = 8,
+    SECTION = 128, /* terms of a whole panel at once: its two halves share lines */
+    AHEAD = 256    /* prefetch: 8 streams defeat the hardware's own */
+};
 
 /** Eight stored elements as floats. */
 typedef __m256 LoadEight(const char *from);
@@ -155,8 +159,11 @@ INLINE void pack_eight(float *to, const Stored *w, int64_t n0, int64_t k0, int64
 INLINE void pack_plain(float *to, const Stored *w, int64_t n0, int64_t k0, int64_t kc, int size,
                        LoadEight *load)
 {
-    for (int half = 0; half < PANEL; half += SIDE)
-        pack_eight(to + half, w, n0 + half, k0, kc, size, load);
+    for (int64_t k = 0; k < kc; k += SECTION) {
+        const int64_t n = kc - k < SECTION ? kc - k : SECTION;
+        for (int half = 0; half < PANEL; half += SIDE)
+            pack_eight(to + k * PANEL + half, w, n0 + half, k0 + k, n, size, load);
+    }
 }
 
 void pack_f32_avx2(float *restrict to, const Stored *w, int64_t n0, int64_t k0, int64_t kc)
