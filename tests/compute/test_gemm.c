@@ -272,14 +272,15 @@ TEST(gemm, few_rows_equal_the_rule_on_every_level_and_thread_count)
 TEST(gemm, shapes_around_the_blocking_equal_the_rule)
 {
     static const Product CASES[] = {
-        { 1, 1, 1, DT_F32, false },      { 90, 130, 513, DT_BF16, false },
-        { 400, 16, 64, DT_F32, false },  { 70, 300, 1030, DT_I8, false },
-        { 350, 40, 31, DT_F16, false },  { 3, 400, 7, DT_F8_E4M3, false },
-        { 5, 17, 1536, DT_F32, false },  { 200, 33, 600, DT_F8_E5M2, false },
-        { 9, 40, 768, DT_Q4_K, false },  { 4, 37, 515, DT_NF4, false },
-        { 7, 18, 96, DT_Q8_0, false },   { 1, 1, 1, DT_F32, true },
-        { 90, 130, 513, DT_BF16, true }, { 400, 16, 511, DT_F32, true },
-        { 3, 400, 1025, DT_F16, true },  { 9, 40, 768, DT_Q4_K, true },
+        { 1, 1, 1, DT_F32, false },       { 90, 130, 513, DT_BF16, false },
+        { 400, 16, 64, DT_F32, false },   { 70, 300, 1030, DT_I8, false },
+        { 350, 40, 31, DT_F16, false },   { 3, 400, 7, DT_F8_E4M3, false },
+        { 5, 17, 1536, DT_F32, false },   { 200, 33, 600, DT_F8_E5M2, false },
+        { 9, 40, 768, DT_Q4_K, false },   { 4, 37, 515, DT_NF4, false },
+        { 7, 18, 96, DT_Q8_0, false },    { 1, 1, 1, DT_F32, true },
+        { 90, 130, 513, DT_BF16, true },  { 400, 16, 511, DT_F32, true },
+        { 3, 400, 1025, DT_F16, true },   { 9, 40, 768, DT_Q4_K, true },
+        { 300, 1300, 33, DT_F32, false }, { 181, 1100, 600, DT_F16, false },
     };
     for (size_t i = 0; i < COUNT(CASES); i++)
         check_all_ways(&CASES[i]);

@@ -13,8 +13,9 @@
  * of x could take as much memory as x, and rounding is a few percent of products with 128 columns.
  *
  * Splitting by columns reads every weight once in all; each block of rows widens the slab again. The
- * cut with the least foreseen time is taken: even shares for the threads weigh most (nine units
- * for two threads waste a tenth). */
+ * cut with the least foreseen time is taken. Threads are never equally fast (neighbours, the system),
+ * and what one of them still does at the end the others wait for: the last slabs are cut into small
+ * blocks of rows, the first ones need not be. */
 #include "compute/cpu/gemm.h"
 
 #include "base/size.h"
@@ -24,8 +25,9 @@ enum {
     FEW_ROWS = 64,       /* below this narrower slabs cost nothing */
     FEW_ROWS_PANELS = 4, /* and balance better */
     PACKS_LESS = 8, /* from here on packing takes less time than products, which then ask for all */
-    BLOCK_ROWS = 168,     /* least rows per block: widening again costs <= 3 % */
-    UNITS_PER_THREAD = 8, /* more are not tried: a disturbed thread holds up the rest by one unit */
+    BLOCK_ROWS = 84, /* least rows per block */
+    TAIL_SLABS = 2,  /* for each thread, when not all slabs are cut */
+    MOST_BLOCKS = 16,
     SLAB_FLOATS = SLAB_PANELS * PANEL * GEMM_KB,
     WIDE_FLOATS = PANEL * GEMM_KB, /* a panel before it is rounded */
     LINE = 64 / sizeof(float),
@@ -37,12 +39,13 @@ enum {
 /* What a unit costs besides its products, about, on Zen 3 with cold weights. */
 static const double SLAB_COST = 0.25, /* reading x once more, as panels */
     PACK_COST = 8.0,                  /* widening a slab, as rows */
-    END_COST = 0.25;                  /* idle at the end, as units of every thread */
+    END_COST = 0.5;                   /* idle at the end, as the last unit of every thread */
 
 /** How the product is cut; free to change, bits do not depend on it. */
 typedef struct Cut {
     int64_t slab_cols, slabs;
-    int64_t block_rows, blocks;
+    int64_t whole;              /* slabs that are not cut further: the first units */
+    int64_t block_rows, blocks; /* of every later slab */
 } Cut;
 
 typedef struct Job {
@@ -71,20 +74,33 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/** Time of a cut, in rows times panels of one thread: the fullest thread's units, and part of one
- *  more because threads do not end together. */
-static double cut_cost(const Cut *cut, int64_t m, int threads)
+static int64_t cut_units(const Cut *cut)
 {
-    const double panels = (double)cut->slab_cols / PANEL + SLAB_COST,
-                 rows = (double)least(cut->block_rows, m) + PACK_COST;
-    const int64_t rounds = ceil_div(cut->slabs * cut->blocks, threads);
-    return ((double)rounds + (threads > 1 ? END_COST : 0.0)) * panels * rows;
+    return cut->whole + (cut->slabs - cut->whole) * cut->blocks;
 }
 
-static Cut cut_into(int64_t m, int64_t n, int64_t panels, int64_t blocks)
+/** Time of a cut, in rows times panels: the fullest thread's units (blocks even out what whole slabs
+ *  leave uneven), and part of a last unit because threads do not end together. */
+static double cut_cost(const Cut *cut, int64_t m, int threads)
+{
+    const double panels = (double)cut->slab_cols / PANEL + SLAB_COST, first = (double)m + PACK_COST,
+                 last = (double)least(cut->block_rows, m) + PACK_COST;
+    const double later = (double)((cut->slabs - cut->whole) * cut->blocks) * last;
+    const double share = ((double)cut->whole * first + later) / threads;
+    double most = (double)ceil_div(cut_units(cut), threads) * last; /* of equal units */
+    if (cut->whole) {
+        most = (double)ceil_div(cut->whole, threads) * first;
+        if (most < share) most = share;
+    }
+    return panels * (most + (threads > 1 ? END_COST * last : 0.0));
+}
+
+/** `cut_slabs` of the slabs, or all, into `blocks`. */
+static Cut cut_into(int64_t m, int64_t n, int64_t panels, int64_t cut_slabs, int64_t blocks)
 {
     Cut cut = { .slab_cols = panels * PANEL };
     cut.slabs = ceil_div(n, cut.slab_cols);
+    cut.whole = cut.slabs - least(cut.slabs, cut_slabs);
     cut.block_rows = ceil_div(ceil_div(m, blocks), GEMM_ROWS) * GEMM_ROWS;
     cut.blocks = ceil_div(m, cut.block_rows);
     return cut;
@@ -94,15 +110,14 @@ static Cut cut_product(int64_t m, int64_t n, int threads)
 {
     const int64_t most = m <= FEW_ROWS ? FEW_ROWS_PANELS : SLAB_PANELS;
     Cut best = { 0 };
-    for (int64_t panels = most; panels > 0; panels--) {
-        const int64_t slabs = ceil_div(n, panels * PANEL);
-        const int64_t enough = ceil_div((int64_t)threads * UNITS_PER_THREAD, slabs);
-        for (int64_t blocks = 1; blocks == 1 || (blocks <= enough && blocks * BLOCK_ROWS <= m);
-             blocks++) {
-            const Cut cut = cut_into(m, n, panels, blocks);
-            if (!best.slabs || cut_cost(&cut, m, threads) < cut_cost(&best, m, threads)) best = cut;
-        }
-    }
+    for (int64_t panels = most; panels > 0; panels--)
+        for (int64_t blocks = 1; blocks <= MOST_BLOCKS && (blocks - 1) * BLOCK_ROWS < m; blocks++)
+            for (int all = 0; all < 2; all++) {
+                const int64_t slabs = all ? n : TAIL_SLABS * (int64_t)threads;
+                const Cut cut = cut_into(m, n, panels, slabs, blocks);
+                if (!best.slabs || cut_cost(&cut, m, threads) < cut_cost(&best, m, threads))
+                    best = cut;
+            }
     return best;
 }
 
@@ -212,11 +227,14 @@ static void run_unit(void *context, int64_t unit, int worker)
         p.wide = p.panels + SLAB_FLOATS;
         p.rows = p.wide + WIDE_FLOATS;
     }
-    p.n0 = unit / job->cut.blocks * job->cut.slab_cols;
-    p.cols = least(job->cut.slab_cols, w->rows - p.n0);
-    const int64_t next_n0 = p.n0 + job->threads * job->cut.slab_cols; /* threads take turns */
-    const int64_t m0 = unit % job->cut.blocks * job->cut.block_rows;
-    const int64_t m1 = least(m0 + job->cut.block_rows, job->args->m);
+    const Cut *cut = &job->cut;
+    const int64_t part = unit - cut->whole; /* among those of the slabs that are cut */
+    const int64_t slab = part < 0 ? unit : cut->whole + part / cut->blocks;
+    p.n0 = slab * cut->slab_cols;
+    p.cols = least(cut->slab_cols, w->rows - p.n0);
+    const int64_t next_n0 = p.n0 + job->threads * cut->slab_cols; /* threads take turns */
+    const int64_t m0 = part < 0 ? 0 : part % cut->blocks * cut->block_rows;
+    const int64_t m1 = part < 0 ? job->args->m : least(m0 + cut->block_rows, job->args->m);
     do {
         p.kc = chain_terms(job->args, p.k0);
         pack_panels(job, &p);
@@ -235,5 +253,5 @@ void cpu_gemm(const Kernels *kernels, Pool *pool, const GemmArgs *args, void *sc
     if (args->m <= 0 || args->w.rows <= 0) return;
     const int threads = pool_threads(pool);
     Job job = { kernels, args, cut_product(args->m, args->w.rows, threads), threads, scratch };
-    pool_run(pool, job.cut.slabs * job.cut.blocks, run_unit, &job);
+    pool_run(pool, cut_units(&job.cut), run_unit, &job);
 }
