@@ -50,7 +50,9 @@ static void bench_attention(Bench *bench, int64_t l, int64_t d, int64_t heads)
 void bench_attentions(Bench *bench)
 {
     bench_attention(bench, 768, 128, 12);
+    bench_attention(bench, 3328, 128, 12); /* rows as far apart as in the networks */
     bench_attention(bench, 4096, 128, 2);
+    bench_attention(bench, 4096, 64, 10);
     bench_attention(bench, 4096, 64, 2);
     bench_attention(bench, 4096, 40, 2);
     bench_attention(bench, 1024, 512, 1);

@@ -99,7 +99,7 @@ class Watched:
                 if not found:
                     return
                 self.peak_bytes = int(found.group(1)) * 1024
-                time.sleep(0.002)
+                time.sleep(0.02)
         except OSError:
             return
 

@@ -53,7 +53,7 @@ STEPS = ("embedding", "denoise")  # what is computed once for all steps counts, 
 ROWS = (
     Work("dit-1.3b-9", "Wan 1.3B transformer, one forward, 256x256, 9 frames", SMALL, "t2v-1.3b", DENOISE, 9, 2,
          as_shipped=True),
-    Work("dit-1.3b-17", "the same, 17 frames", SMALL, "t2v-1.3b", DENOISE, 17, 2, as_shipped=True),
+    Work("dit-1.3b-17", "the same, 17 frames", SMALL, "t2v-1.3b", DENOISE, 17, 2),
     Work("vae-2.1", "Wan VAE 2.1 decode, 256x256, 5 frames", SMALL, "t2v-1.3b", DECODE, 5),
     Work("flux-blocks", "FLUX.1, one double and one single block, 1024 tokens", SMALL, "flux", STEPS, steps=2,
          picture="512x256"),

@@ -198,7 +198,7 @@ static SnugStatus open_flux(AdJob *j, AdFlux which, const ImageJob *lender, Pipe
     q->guidance = kind == AD_COMPOSITE ? 3.5 : r->guidance_scale;
     if (kind == AD_COMPOSITE && r->forward_guidance) q->guidance = r->composition_guidance;
     q->true_cfg = r->true_cfg;
-    q->keep_unmasked = r->keep_unmasked;
+    q->keep_unmasked = r->keep_unmasked && kind != AD_BACKGROUND;
     /* the chosen place's prompt takes the first place, with the negative one there */
     if (!is_blank(r->negative[kind]) && place <= 0) q->negative = r->negative[kind];
     switch (kind) {

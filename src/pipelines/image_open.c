@@ -59,6 +59,8 @@ static SnugStatus check_task(const ImageJob *j, SnugError *err)
         return error_set(err, SNUG_ERR_ARG, "--checkpoint is for videos: %s keeps no state", name);
     if (j->task == IMAGE_IMG2IMG && q->mask)
         return error_set(err, SNUG_ERR_ARG, "img2img takes no --mask: use inpaint");
+    if (j->task != IMAGE_INPAINT && q->keep_unmasked)
+        return error_set(err, SNUG_ERR_ARG, "%s takes no --keep-unmasked: use inpaint", name);
     return SNUG_OK;
 }
 

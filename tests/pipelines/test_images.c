@@ -219,6 +219,7 @@ TEST(images, requests_that_cannot_be_are_refused)
         { DEV, "img2img", "strength", "0", SNUG_ERR_ARG, "less than one step" },
         { DEV, "img2img", "image", "nowhere.png", SNUG_ERR_FILE, "nowhere.png" },
         { DEV, "img2img", "mask", "m.png", SNUG_ERR_ARG, "img2img takes no --mask" },
+        { DEV, "txt2img", "keep-unmasked", "true", SNUG_ERR_ARG, "takes no --keep-unmasked" },
         { DEV, "inpaint", "mask", text_file, SNUG_ERR_FILE, "img2img.json" },
     };
     picture_check_refusals(refusals, COUNT(refusals));
