@@ -11,7 +11,8 @@ it up, in the better of two memory formats where there are convolutions. snug's 
 last of its steps with a share of what is computed once for all steps; elsewhere it is the whole stage, with all reading
 of weights that it waits for. PyTorch computes in float32 and stable-diffusion.cpp is built with ggml's faster matrix
 products and tried with and without the options that may make it faster: the best counts; the package as it comes, without
-these products, is timed beside it for the 1.3B transformer. Files lie in the page cache for all. Whole requests are timed from outside, from the start of the process to the finished video.
+these products, is timed beside it for the 1.3B transformer. Files lie in the page cache for all. Whole requests are timed
+from outside, from the start of the process to the finished video.
 
 Results are kept in --results as they come: an interrupted run loses nothing and goes on with --add; rows that are not
 measured again are taken from there, as far as the same processor and as many threads made them, and docs/PERF.md and
@@ -210,8 +211,8 @@ def sdcpp_words(args, work, model, variant):
 
 def sdcpp_once(args, work, variant, packages=None):
     words = json.dumps(sdcpp_words(args, work, make_model(args, work.model), variant))
-    first = ["env", f"PYTHONPATH={packages}"] if packages else []
-    done = Watched([*first, args.python, os.path.join(BENCH, "peers_sdcpp.py"), words])
+    wrap = ("env", f"PYTHONPATH={packages}") if packages else ()
+    done = Watched([args.python, os.path.join(BENCH, "peers_sdcpp.py"), words], wrap)
     if done.code:
         return Result(done=done, why=f"exit {done.code}: {last_line(done.error)}")
     if work.stages is None:

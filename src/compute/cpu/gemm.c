@@ -25,8 +25,7 @@ enum {
     FEW_ROWS = 64,       /* below this narrower slabs cost nothing */
     FEW_ROWS_PANELS = 4, /* and balance better */
     PACKS_LESS = 8, /* from here on packing takes less time than products, which then ask for all */
-    BLOCK_ROWS = 84, /* least rows per block */
-    TAIL_SLABS = 2,  /* for each thread, when not all slabs are cut */
+    TAIL_SLABS = 2, /* for each thread, when not all slabs are cut */
     MOST_BLOCKS = 16,
     SLAB_FLOATS = SLAB_PANELS * PANEL * GEMM_KB,
     WIDE_FLOATS = PANEL * GEMM_KB, /* a panel before it is rounded */
@@ -110,13 +109,16 @@ static Cut cut_product(int64_t m, int64_t n, int threads)
 {
     const int64_t most = m <= FEW_ROWS ? FEW_ROWS_PANELS : SLAB_PANELS;
     Cut best = { 0 };
+    double best_cost = 0.0;
     for (int64_t panels = most; panels > 0; panels--)
-        for (int64_t blocks = 1; blocks <= MOST_BLOCKS && (blocks - 1) * BLOCK_ROWS < m; blocks++)
+        for (int64_t blocks = 1; blocks <= MOST_BLOCKS && (blocks - 1) * GEMM_ROWS < m; blocks++)
             for (int all = 0; all < 2; all++) {
                 const int64_t slabs = all ? n : TAIL_SLABS * (int64_t)threads;
                 const Cut cut = cut_into(m, n, panels, slabs, blocks);
-                if (!best.slabs || cut_cost(&cut, m, threads) < cut_cost(&best, m, threads))
-                    best = cut;
+                const double cost = cut_cost(&cut, m, threads);
+                if (best.slabs && cost >= best_cost) continue;
+                best = cut;
+                best_cost = cost;
             }
     return best;
 }
@@ -168,13 +170,14 @@ static const float *packed_row(const Job *job, const Packed *p, int64_t m, int64
     return to;
 }
 
-/** What is packed after p, if it is the unit with which this one would go on next. Fewer rows than
- *  PACKS_LESS: every second row, the others come while packing. */
-static GemmFetch fetch_next(const Job *job, const Packed *p, int64_t next_n0)
+/** What this thread packs after p, if threads take their units in turns. Fewer rows than PACKS_LESS:
+ *  every second row, the others come while packing. */
+static GemmFetch fetch_next(const Job *job, const Packed *p)
 {
     const GemmArgs *g = job->args;
     const bool same = p->k0 + p->kc < g->w.cols;
-    const int64_t n0 = same ? p->n0 : next_n0, k0 = same ? p->k0 + p->kc : 0;
+    const int64_t n0 = same ? p->n0 : p->n0 + job->threads * job->cut.slab_cols;
+    const int64_t k0 = same ? p->k0 + p->kc : 0;
     const int64_t rows = least(job->cut.slab_cols, g->w.rows - n0);
     if (g->m > FEW_ROWS || rows <= 1) return (GemmFetch){ 0 };
     const char *from = stored_at(&g->w, n0, k0);
@@ -186,7 +189,7 @@ static GemmFetch fetch_next(const Job *job, const Packed *p, int64_t next_n0)
 }
 
 /** Rows m0..m1 against packed terms. */
-static void run_rows(const Job *job, const Packed *p, int64_t m0, int64_t m1, int64_t next_n0)
+static void run_rows(const Job *job, const Packed *p, int64_t m0, int64_t m1)
 {
     const GemmArgs *g = job->args;
     const bool last = p->k0 + p->kc == g->w.cols;
@@ -200,7 +203,7 @@ static void run_rows(const Job *job, const Packed *p, int64_t m0, int64_t m1, in
                       .kc = p->depth,
                       .bias = last && g->bias ? g->bias + p->n0 : NULL,
                       .add = p->k0 > 0 || g->add,
-                      .fetch = fetch_next(job, p, next_n0) };
+                      .fetch = fetch_next(job, p) };
     for (int64_t m = m0; m < m1; m += step) {
         tile.rows = least(step, m1 - m);
         for (int64_t r = 0; r < tile.rows; r++) {
@@ -208,6 +211,7 @@ static void run_rows(const Job *job, const Packed *p, int64_t m0, int64_t m1, in
             c[r] = g->y + (m + r) * g->ldy + p->n0;
         }
         (g->bf16 ? job->kernels->bf16_block : job->kernels->gemm_block)(&tile);
+        tile.fetch.rows = 0; /* once is enough */
         for (int64_t r = 0; last && g->map && r < tile.rows; r++)
             g->map(c[r], c[r], p->cols);
     }
@@ -232,13 +236,12 @@ static void run_unit(void *context, int64_t unit, int worker)
     const int64_t slab = part < 0 ? unit : cut->whole + part / cut->blocks;
     p.n0 = slab * cut->slab_cols;
     p.cols = least(cut->slab_cols, w->rows - p.n0);
-    const int64_t next_n0 = p.n0 + job->threads * cut->slab_cols; /* threads take turns */
     const int64_t m0 = part < 0 ? 0 : part % cut->blocks * cut->block_rows;
     const int64_t m1 = part < 0 ? job->args->m : least(m0 + cut->block_rows, job->args->m);
     do {
         p.kc = chain_terms(job->args, p.k0);
         pack_panels(job, &p);
-        run_rows(job, &p, m0, m1, next_n0);
+        run_rows(job, &p, m0, m1);
         p.k0 += p.kc;
     } while (p.k0 < w->cols);
 }
