@@ -1,7 +1,7 @@
 """snug beside PyTorch with diffusers and stable-diffusion.cpp: the same work, random weights, all runs interleaved.
 
-    ./dev bench peers                       small rows: 7 GB on the disk, 7 GB of memory for PyTorch
-    ./dev bench peers --rows all            with umT5-XXL, the 5B model, SDXL's UNet, a whole request: 23 GB, 20 GB of memory
+    ./dev bench peers                       small rows: 10 GB on the disk, 7 GB of memory for PyTorch
+    ./dev bench peers --rows all            with umT5-XXL, the 5B model, SDXL's UNet, a whole request: 26 GB, 20 GB of memory
     ./dev bench peers --rows flux-blocks,sdxl-vae --repeat 5
     ./dev bench peers --tiny --repeat 1 --no-write     small networks: only to see that every row works
 
@@ -42,11 +42,14 @@ SMALL, LARGE = "small", "large"
 class Work:
     """A row: what is timed, the model and request it is part of, the stages that snug reports it as."""
 
-    def __init__(self, name, title, size, model, stages, frames=1, steps=1, guidance=1.0, picture=None, as_shipped=False):
+    def __init__(
+        self, name, title, size, model, stages, frames=1, steps=1, guidance=1.0, picture=None, as_shipped=False, form=None
+    ):
         self.name, self.title, self.size, self.model, self.stages = name, title, size, model, stages
         self.frames, self.steps, self.guidance = frames, steps, guidance
         self.picture = picture  # "WxH": not a video
         self.as_shipped = as_shipped  # stable-diffusion.cpp without its faster products, too
+        self.form = form  # of the transformer's weights, as snug convert --to writes it; None: f16
 
 
 DENOISE, DECODE, TEXT = ("denoise",), ("vae decode",), ("text encoder",)
@@ -54,7 +57,9 @@ STEPS = ("embedding", "denoise")  # what is computed once for all steps counts, 
 ROWS = (
     Work("dit-1.3b-9", "Wan 1.3B transformer, one forward, 256x256, 9 frames", SMALL, "t2v-1.3b", DENOISE, 9, 2,
          as_shipped=True),
-    Work("dit-1.3b-17", "the same, 17 frames", SMALL, "t2v-1.3b", DENOISE, 17, 2),
+    Work("dit-1.3b-9-q8_0", "the same, weights in Q8_0", SMALL, "t2v-1.3b", DENOISE, 9, 2, form="q8_0"),
+    Work("dit-1.3b-9-nf4", "the same, weights in NF4", SMALL, "t2v-1.3b", DENOISE, 9, 2, form="nf4"),
+    Work("dit-1.3b-17", "the same in f16, 17 frames", SMALL, "t2v-1.3b", DENOISE, 17, 2),
     Work("vae-2.1", "Wan VAE 2.1 decode, 256x256, 5 frames", SMALL, "t2v-1.3b", DECODE, 5),
     Work("flux-blocks", "FLUX.1, one double and one single block, 1024 tokens", SMALL, "flux", STEPS, steps=2,
          picture="512x256"),
@@ -104,6 +109,25 @@ def make_model(args, model):
         make("vae-2.1" if model == "t2v-1.3b" else "vae-2.2", folder, "--layout", "original")
 
     return once(os.path.join(args.scratch, model), write)
+
+
+def transformer_in(folder):
+    return files_in(folder, r"^diffusion_pytorch_model.*safetensors$")[0]
+
+
+def make_transformer(args, work):
+    """The model's transformer, its weights in the form of that row."""
+
+    def write(folder):
+        model = make_model(args, work.model)
+        os.makedirs(folder)
+        shutil.copy(os.path.join(model, "config.json"), folder)
+        subprocess.run((args.snug, "convert", transformer_in(model), path, "--to", work.form, "--quiet"), check=True)
+
+    folder = os.path.join(args.scratch, f"{work.model}-{work.form}")
+    path = os.path.join(folder, "transformer." + ("gguf" if work.form == "q8_0" else "safetensors"))
+    once(folder, write)
+    return path
 
 
 def make_sdcpp_vae(args, model):
@@ -182,6 +206,8 @@ def last_line(text):
 def run_torch(args, work):
     if work.name == "quarter":
         return Result(why="takes no budget")
+    if work.form:
+        return Result(why="not compared here")
     if work.name == "birefnet" and not args.birefnet:
         return Result(why="--birefnet FOLDER of github.com/ZhengPeng7/BiRefNet is not given")
     words = [args.python, os.path.join(BENCH, "peers_torch.py"), work.name, args.threads, "tiny" if args.scale else "full"]
@@ -199,7 +225,7 @@ def run_torch(args, work):
 def sdcpp_words(args, work, model, variant):
     given = {
         "vae_path": make_sdcpp_vae(args, work.model),
-        "diffusion_model_path": files_in(model, r"^diffusion_pytorch_model.*safetensors$")[0],
+        "diffusion_model_path": make_transformer(args, work) if work.form else transformer_in(model),
     }
     if work.stages in (None, TEXT):
         given["t5xxl_path"] = make_text_encoder(args)
@@ -229,6 +255,8 @@ def run_sdcpp(args, work):
         return Result(why="takes no budget")
     if work.picture:
         return Result(why="not compared here")
+    if work.form == "nf4":
+        return Result(why="does not read NF4")
     variants = SDCPP_VARIANTS.get(work.stages, ({},))
     chosen = args.variants.get(work.name)
     if chosen is not None:
@@ -261,6 +289,7 @@ def snug_request(args, work):
         model = make_model(args, work.model)
         pipeline = "wan-t2v" if work.model == "t2v-1.3b" else "wan-ti2v"
         options.update(prompt=PROMPT, size="256x256", frames=work.frames, steps=work.steps, guidance=work.guidance, seed=7)
+        options.update({"transformer": make_transformer(args, work)} if work.form else {})
     return Request(args.snug, work.name, pipeline, model, options)
 
 

@@ -40,7 +40,7 @@ class Peers(Case):
         self.assertIn("SDXL VAE", self.peers("--repeat", "0").stdout)  # the table alone
 
     def test_videos_are_timed_to_the_file(self):
-        self.peers("--rows", "whole,quarter,vae-2.1", "--repeat", "1")
+        self.peers("--rows", "whole,quarter,vae-2.1,dit-1.3b-9-q8_0,dit-1.3b-9-nf4", "--repeat", "1")
         for row in self.kept().values():
             self.assertEqual(row["snug"][0]["why"], "")
         self.assertTrue(os.path.exists(self.path("scratch/snug.mp4")))
