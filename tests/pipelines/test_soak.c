@@ -79,8 +79,8 @@ TEST(soak, many_requests_leave_the_process_as_it_was)
         "resident: at most %zu KiB in the first, at least %zu KiB in the last %d requests\n",
         early >> 10, late >> 10, WARM_UP);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they keep freed memory */
-    /* the C library's arenas swing by 1.5 MiB: a leak of 10 KiB in each of 200 requests shows */
-    CHECK(late < early + ((size_t)1 << 19));
+    /* the C library's arenas swing by about 1 MiB: a leak of 6 KiB in each of 200 requests shows */
+    CHECK(late <= early);
 #endif
     snug_engine_close(engine);
 }
