@@ -4,11 +4,16 @@
  * u to u - 1 owns unit n_units - u and may read the fields: they cannot change before that
  * unit is counted in `finished`. So the caller waits for units, never for a worker: one that
  * sleeps or is descheduled through a whole job does no harm, and a late one can at worst win
- * a unit of the next job, which it then runs as any other. */
+ * a unit of the next job, which it then runs as any other.
+ *
+ * Kernels may wake two threads on one processor while another idles, and leave them there for
+ * the whole of a job. So each thread notes where it starts a job, and a worker that meets
+ * another there steps aside. Nobody is pinned: beside other programs the scheduler knows best. */
 #include "base/pool.h"
 
 #include <fenv.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,15 +23,18 @@
 /* Dispatch to a spinning worker takes under 1 us, waking a sleeping one 6 to 11 us. */
 enum { SPIN_NS = 50000, SPINS_PER_LOOK = 64, STACK_BYTES = 1 << 20 };
 
+enum { NOWHERE = -1 };
+
 typedef struct Worker {
     struct Pool *pool;
-    pthread_t thread;
+    pthread_t thread; /* worker 0 is the caller and has none */
     int index;
+    atomic_int processor; /* where its last job began; NOWHERE while it sleeps */
 } Worker;
 
 struct Pool {
     Heap *heap;
-    int threads, started; /* started: workers that run, threads - 1 when complete */
+    int threads, started; /* started: threads of the pool's own, threads - 1 when complete */
     PoolWork *work;       /* the job: stable while one of its units is unfinished */
     void *context;
     int64_t n_units;
@@ -38,7 +46,7 @@ struct Pool {
     atomic_bool stop, caller_sleeps;
     pthread_mutex_t lock;
     pthread_cond_t work_ready, all_done;
-    Worker worker[];
+    Worker worker[]; /* [threads] */
 };
 
 static void relax(void)
@@ -48,6 +56,43 @@ static void relax(void)
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
+}
+
+/** What `self` notes is a hint, so relaxed: a stale one costs a needless move or a missed one. */
+static void note_processor(Worker *self, int processor)
+{
+    if (atomic_load_explicit(&self->processor, memory_order_relaxed) != processor)
+        atomic_store_explicit(&self->processor, processor, memory_order_relaxed);
+}
+
+static cpu_set_t held_by_others(const Worker *self)
+{
+    const Pool *pool = self->pool;
+    cpu_set_t held;
+    CPU_ZERO(&held);
+    for (int i = 0; i < pool->threads; i++) {
+        const int processor =
+            atomic_load_explicit(&pool->worker[i].processor, memory_order_relaxed);
+        if (i != self->index && processor != NOWHERE) CPU_SET(processor, &held);
+    }
+    return held;
+}
+
+/** Leave a processor that another thread of the pool holds for one that none of them does.
+ *  Afterwards the thread may run wherever it might before. */
+static void step_aside(Worker *self)
+{
+    const int here = sched_getcpu();
+    note_processor(self, here);
+    const cpu_set_t held = held_by_others(self);
+    if (here < 0 || !CPU_ISSET(here, &held)) return;
+    cpu_set_t allowed, taken, vacant;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    CPU_AND(&taken, &allowed, &held);
+    CPU_XOR(&vacant, &allowed, &taken);
+    if (CPU_COUNT(&vacant) == 0 || sched_setaffinity(0, sizeof vacant, &vacant) != 0) return;
+    note_processor(self, sched_getcpu());
+    sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
 /** Take and run units until none is left. */
@@ -76,8 +121,9 @@ static bool work_arrived(Pool *pool, unsigned seen)
 }
 
 /** Until the generation moves on from `seen`, or the pool stops. */
-static void await_work(Pool *pool, unsigned seen)
+static void await_work(Worker *self, unsigned seen)
 {
+    Pool *pool = self->pool;
     const int64_t until = now_ns() + SPIN_NS;
     do {
         for (int i = 0; i < SPINS_PER_LOOK; i++) {
@@ -86,6 +132,7 @@ static void await_work(Pool *pool, unsigned seen)
         }
     } while (now_ns() < until);
 
+    note_processor(self, NOWHERE);
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->sleepers, 1); /* before the look: the publisher does the reverse */
     while (!work_arrived(pool, seen))
@@ -114,14 +161,15 @@ static void await_finish(Pool *pool)
 
 static void *worker_main(void *argument)
 {
-    const Worker *self = argument;
+    Worker *self = argument;
     Pool *pool = self->pool;
     unsigned seen = 0;
     fesetenv(FE_DFL_ENV); /* inherited rounding or flush-to-zero would change bits */
     while (!atomic_load(&pool->stop)) {
         run_units(pool, self->index);
-        await_work(pool, seen);
+        await_work(self, seen);
         seen = atomic_load(&pool->generation);
+        step_aside(self);
     }
     return NULL;
 }
@@ -142,9 +190,7 @@ static bool start_workers(Pool *pool)
     if (pthread_attr_init(&attributes) != 0) return false;
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     bool ok = true;
-    for (int i = 0; ok && i < pool->threads - 1; i++) {
-        pool->worker[i].pool = pool;
-        pool->worker[i].index = i + 1;
+    for (int i = 1; ok && i < pool->threads; i++) {
         ok = start_worker(&pool->worker[i], &attributes);
         if (ok) pool->started++;
     }
@@ -155,13 +201,18 @@ static bool start_workers(Pool *pool)
 Pool *pool_create(Heap *heap, int threads)
 {
     if (threads < 1) return NULL;
-    Pool *pool = heap_take(heap, sizeof *pool + (size_t)(threads - 1) * sizeof(Worker), "pool");
+    Pool *pool = heap_take(heap, sizeof *pool + (size_t)threads * sizeof(Worker), "pool");
     if (!pool) return NULL;
     pool->heap = heap;
     pool->threads = threads;
     pthread_mutex_init(&pool->lock, NULL); /* these cannot fail with default attributes */
     pthread_cond_init(&pool->work_ready, NULL);
     pthread_cond_init(&pool->all_done, NULL);
+    for (int i = 0; i < threads; i++) {
+        pool->worker[i].pool = pool;
+        pool->worker[i].index = i;
+        atomic_init(&pool->worker[i].processor, NOWHERE);
+    }
     if (!start_workers(pool)) {
         pool_free(pool);
         return NULL;
@@ -176,7 +227,7 @@ void pool_free(Pool *pool)
     atomic_store(&pool->stop, true);
     pthread_cond_broadcast(&pool->work_ready);
     pthread_mutex_unlock(&pool->lock);
-    for (int i = 0; i < pool->started; i++)
+    for (int i = 1; i <= pool->started; i++)
         pthread_join(pool->worker[i].thread, NULL);
     pthread_cond_destroy(&pool->all_done);
     pthread_cond_destroy(&pool->work_ready);
@@ -201,6 +252,7 @@ void pool_run(Pool *pool, int64_t n_units, PoolWork *work, void *context)
         pool->work = work;
         pool->context = context;
         pool->n_units = n_units;
+        note_processor(&pool->worker[0], sched_getcpu());
         atomic_store(&pool->finished, 0);
         atomic_store_explicit(&pool->left, n_units, memory_order_release);
         atomic_fetch_add(&pool->generation, 1);

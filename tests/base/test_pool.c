@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <fenv.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -103,6 +104,69 @@ TEST(pool, computes_in_the_default_rounding_whatever_the_caller_set)
     fesetround(FE_TONEAREST);
     for (int i = 0; i < 64; i++)
         CHECK_INT(seen[i], FE_TONEAREST);
+    pool_free(pool);
+    heap_free(heap);
+}
+
+enum { PAIR = 2, NOBODY = -1 };
+
+typedef struct Meeting {
+    atomic_int arrived;
+    int shared;   /* the worker ends its unit on this processor; NOBODY: it is left alone */
+    int at[PAIR]; /* where each began */
+    cpu_set_t may_run[PAIR];
+} Meeting;
+
+/** Both threads take one unit each: neither returns before the other has come. */
+static void meet(void *context, int64_t unit, int worker)
+{
+    (void)unit;
+    Meeting *meeting = context;
+    meeting->at[worker] = sched_getcpu();
+    sched_getaffinity(0, sizeof(cpu_set_t), &meeting->may_run[worker]);
+    if (worker == 1 && meeting->shared != NOBODY) {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(meeting->shared, &one);
+        sched_setaffinity(0, sizeof one, &one);
+        sched_setaffinity(0, sizeof(cpu_set_t), &meeting->may_run[worker]);
+    }
+    atomic_fetch_add(&meeting->arrived, 1);
+    while (atomic_load(&meeting->arrived) < PAIR)
+        sched_yield();
+}
+
+static void meet_in(Pool *pool, Meeting *meeting, int shared)
+{
+    atomic_store(&meeting->arrived, 0);
+    meeting->shared = shared;
+    pool_run(pool, PAIR, meet, meeting);
+}
+
+TEST(pool, workers_leave_the_processor_of_the_caller)
+{
+    enum { ROUNDS = 40 };
+    cpu_set_t before, one;
+    CHECK_INT(sched_getaffinity(0, sizeof before, &before), 0);
+    if (CPU_COUNT(&before) < PAIR) SKIP("one processor");
+    const int here = sched_getcpu();
+    CPU_ZERO(&one);
+    CPU_SET(here, &one);
+    Heap *heap = heap_create();
+    Pool *pool = pool_create(heap, PAIR);
+    CHECK_INT(sched_setaffinity(0, sizeof one, &one), 0); /* of the caller alone */
+    int apart = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        Meeting meeting;
+        meet_in(pool, &meeting, here); /* leaves the worker beside the caller */
+        if (round % 2) usleep(1000);   /* asleep or spinning */
+        meet_in(pool, &meeting, NOBODY);
+        apart += meeting.at[1] != here;
+        CHECK(CPU_EQUAL(&meeting.may_run[1], &before)); /* moved, not pinned */
+        CHECK(CPU_EQUAL(&meeting.may_run[0], &one));
+    }
+    CHECK_INT(sched_setaffinity(0, sizeof before, &before), 0);
+    CHECK(apart >= ROUNDS / 2); /* it was in all, idle or busy; left to the scheduler: 0 to 2 */
     pool_free(pool);
     heap_free(heap);
 }
