@@ -30,6 +30,34 @@ static inline int count_files(const char *folder)
     return n;
 }
 
+/** Whether a thread of /proc/self/task still runs: joined ones stay listed until the kernel has
+ *  buried them. Source: proc_pid_stat(5), flags; PF_EXITING in the kernel's sched.h. */
+static inline bool thread_runs(const char *id)
+{
+    enum { EXITING = 4 };
+    char path[64], text[512];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%.20s/stat", id);
+    FILE *f = fopen(path, "r");
+    if (!f) return false;
+    const size_t n = fread(text, 1, sizeof text - 1, f);
+    (void)fclose(f);
+    text[n] = '\0';
+    const char *rest = strrchr(text, ')'); /* after the name: state ppid pgrp session tty tpgid */
+    unsigned flags;
+    return rest && sscanf(rest, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && !(flags & EXITING);
+}
+
+static inline int count_threads(void)
+{
+    int n = 0;
+    DIR *dir = opendir("/proc/self/task");
+    CHECK(dir != NULL);
+    for (const struct dirent *e; (e = readdir(dir));)
+        n += e->d_name[0] != '.' && thread_runs(e->d_name);
+    (void)closedir(dir);
+    return n;
+}
+
 /** Where outputs of these tests go: empty in the beginning. */
 static inline const char *out_folder(void)
 {

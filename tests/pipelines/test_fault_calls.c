@@ -224,7 +224,7 @@ static bool run_failing(const Breakage *f, int n)
     const size_t before = heap_now_bytes(engine->heap);
     SnugJob *job = small_job(engine);
     request_option(job, "output", request_scratch(f->output));
-    const int files = count_files("/proc/self/fd"), threads = count_files("/proc/self/task");
+    const int files = count_files("/proc/self/fd"), threads = count_threads();
     arm(f->call, n);
     const SnugStatus status = request_try(job, &err);
     const bool failed = disarm() >= n;
@@ -236,7 +236,7 @@ static bool run_failing(const Breakage *f, int n)
     snug_job_free(job);
     CHECK_INT(heap_now_bytes(engine->heap), before);
     CHECK(count_files("/proc/self/fd") <= files);
-    CHECK_INT(count_files("/proc/self/task"), threads);
+    CHECK_INT(count_threads(), threads);
     snug_engine_close(engine);
     return failed;
 }
@@ -279,7 +279,7 @@ TEST(fault_calls, a_refused_slab_or_thread_in_a_run)
 
 TEST(fault_calls, every_refused_thread_while_an_engine_opens)
 {
-    const int before = count_files("/proc/self/task");
+    const int before = count_threads();
     for (int n = 1; n < 8; n++) {
         SnugEngine *engine = NULL;
         SnugError err = { { 0 } };
@@ -291,7 +291,7 @@ TEST(fault_calls, every_refused_thread_while_an_engine_opens)
         CHECK(failed == (engine == NULL) && failed == (err.text[0] != '\0'));
         CHECK_INT(failed, n <= 5); /* five beside the caller */
         snug_engine_close(engine);
-        CHECK_INT(count_files("/proc/self/task"), before);
+        CHECK_INT(count_threads(), before);
     }
 }
 

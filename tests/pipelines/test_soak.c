@@ -16,7 +16,7 @@ static Holdings holdings(SnugEngine *engine)
 {
     HeapLabel rows[1];
     return (Holdings){ .files = count_files("/proc/self/fd"),
-                       .threads = count_files("/proc/self/task"),
+                       .threads = count_threads(),
                        .book_bytes = heap_now_bytes(engine->heap),
                        .labels = (size_t)heap_labels(engine->heap, rows, 1) };
 }
@@ -89,7 +89,7 @@ TEST(soak, engines_that_come_and_go_leave_nothing)
 {
     SnugEngine *engine = open_engine();
     snug_engine_close(engine);
-    const int files = count_files("/proc/self/fd"), threads = count_files("/proc/self/task");
+    const int files = count_files("/proc/self/fd"), threads = count_threads();
     const size_t rss = process_rss_bytes();
     for (int i = 0; i < 100; i++) {
         engine = open_engine();
@@ -101,7 +101,7 @@ TEST(soak, engines_that_come_and_go_leave_nothing)
         remove_outputs();
     }
     CHECK_INT(count_files("/proc/self/fd"), files);
-    CHECK_INT(count_files("/proc/self/task"), threads);
+    CHECK_INT(count_threads(), threads);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     /* the first run of a process touches code, tables and the allocator's arenas: about 5 MiB */
     CHECK(process_rss_bytes() < rss + ((size_t)12 << 20));
